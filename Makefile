@@ -1,5 +1,5 @@
 # `make demo` and `make test` install missing tools. CONTRIBUTING.md lists all targets.
-.PHONY: setup build demo test quick audit docs reproducible bench bench-check hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick audit docs reproducible bench bench-check hosts scale model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -81,6 +81,11 @@ bench: setup
 # Compares the package with another one, BASE=other.tgz; exits with 1 if this one is slower.
 bench-check:
 	@$(MAKE) --no-print-directory bench CHECK=1
+
+# Simulates a day of the edge example with 1,000, 10,000 and 100,000 mailboxes. WRITE=1 writes the
+# tables of docs/scale.md, SIZES=1000 simulates less.
+scale: build
+	@SIZES="$(or $(SIZES),1000,10000,100000)" WRITE="$(WRITE)" node tests/scale/scale.mjs
 
 # Checks crates and npm packages for known vulnerabilities, if their databases can be reached.
 audit: setup

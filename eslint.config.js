@@ -27,7 +27,7 @@ const everywhere = [
   "Blob",
   "atob",
 ];
-const node = ["process", "Buffer"];
+const node = ["process", "Buffer", "setImmediate", "btoa"];
 const browser = [
   "document",
   "window",

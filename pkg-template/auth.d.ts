@@ -23,6 +23,12 @@ export interface ClientCredentials {
    * The time in milliseconds after which a request for a token fails with `network`. Default 30000.
    */
   timeout?: number;
+  /**
+   * The tokens that have arrived, at most 20. Default: a map of this source. Several sources may
+   * share one, such as those of the Durable Objects of an isolate: `const cache = new Map()`
+   * outside of the class. Only tokens are shared, never a pending request.
+   */
+  cache?: Map<string, { accessToken: string; expiresOn: Date }>;
   /** Called instead of the host's `fetch`. */
   fetch?: typeof fetch;
 }
@@ -33,7 +39,8 @@ export interface ClientCredentials {
  *
  * A token is cached until five minutes before its expiry, and concurrent calls share one request.
  * The source has an `account`, so that `openDelta()` does not need one. In a Worker, make one
- * source for each Durable Object: an object cannot wait for a request of another object.
+ * source for each Durable Object, because an object cannot wait for a request of another object,
+ * and give them one `cache`.
  *
  * Throws a `DeltaError` with the code `bad-request` for wrong options. The source rejects with
  * `network` if the authority does not respond, and with `unauthorized` and the message of Entra

@@ -2,6 +2,7 @@
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong in a browser.
 import { DeltaError, badRequest, typeOf } from "./error.js";
+import { retryTime, withoutSecrets } from "./refusal.js";
 
 /**
  * The authority that issues the tokens of each cloud, by the origin of the cloud's Graph (Graph's
@@ -17,17 +18,8 @@ const AUTHORITIES = {
 const MARGIN = 300_000;
 /** The assumed lifetime of a token, in seconds, if the authority does not state it. */
 const DEFAULT_LIFETIME = 3600;
-/** In milliseconds. A longer `Retry-After` is ignored. */
-const DAY = 86_400_000;
 /** The maximum number of cached tokens. Each claims challenge leads to another one. */
-const MAX_CACHED = 50;
-
-/** Returns a text from the authority without the secrets of the request and without long words. */
-function withoutSecrets(text, secrets) {
-  const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
-  const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);
-  return hidden.replaceAll(/\S{40,}/g, "…");
-}
+const MAX_CACHED = 20;
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
@@ -38,6 +30,7 @@ export function clientCredentials(options) {
     assertion,
     authority,
     timeout = 30_000,
+    cache = new Map(),
     fetch = globalThis.fetch,
   } = options ?? {};
   for (const [name, value] of Object.entries({ tenant, clientId })) {
@@ -48,8 +41,10 @@ export function clientCredentials(options) {
   }
   if ((secret === undefined) === (assertion === undefined))
     throw badRequest("clientCredentials() needs either options.secret or options.assertion");
-  /** By scope and claims: the token, or the request for it that all callers wait for. */
-  const cached = new Map();
+  /** By key: the request for a token that all callers of this source wait for. */
+  const pending = new Map();
+  /** By key: the token that this source returned last. */
+  const returned = new Map();
 
   async function request(scope, claims) {
     const root = authority ?? AUTHORITIES[scope.replace(/\/\.default$/, "")];
@@ -119,37 +114,47 @@ export function clientCredentials(options) {
     const advice = retryable
       ? "try again later"
       : "check the tenant, the client id, its secret or assertion, and its consent";
-    const after = response.headers.get("retry-after");
-    const at = Number(after) > 0 ? Date.now() + Number(after) * 1000 : Date.parse(after);
+    const retryAt = retryTime(response.headers.get("retry-after"));
     throw new DeltaError(`${root} returned no token (${status}${reason && `: ${reason}`}); ${advice}`, {
       code: "unauthorized",
       status,
       retryable,
-      ...(retryable && at > Date.now() && at - Date.now() <= DAY && { retryAt: new Date(at) }),
+      ...(retryable && retryAt && { retryAt }),
     });
+  }
+
+  /** Stores a token as the last used one. Of too many, the least recently used is removed. */
+  function store(key, token) {
+    for (const tokens of [cache, returned]) {
+      tokens.delete(key);
+      tokens.set(key, token);
+      if (tokens.size > MAX_CACHED) tokens.delete(tokens.keys().next().value);
+    }
+    return token;
   }
 
   /** @param {import("./tokens.js").TokenRequest} request */
   const source = async ({ reason, claims, scopes: [scope], signal }) => {
-    const key = `${scope} ${claims ?? ""}`;
-    let token = cached.get(key);
-    const refused = reason === "unauthorized" && !token?.pending;
-    if (!token || refused || (!token.pending && token.expiresOn - MARGIN <= Date.now())) {
-      if (!cached.has(key) && cached.size >= MAX_CACHED) cached.delete(cached.keys().next().value);
-      token = { pending: request(scope, claims) };
-      cached.set(key, token);
-      token.pending.then(
-        (result) => cached.set(key, result),
-        () => cached.delete(key),
-      );
+    const key = JSON.stringify([authority, tenant, clientId, scope, claims]);
+    if (!pending.has(key)) {
+      const token = cache.get(key);
+      const last = returned.get(key);
+      // Another source with the same cache may have replaced the token that Graph refused.
+      const refused = reason === "unauthorized" && (!last || last === token);
+      if (token && !refused && token.expiresOn - MARGIN > Date.now()) return store(key, token);
+      const made = request(scope, claims).then((result) => store(key, result));
+      pending.set(key, made);
+      made.finally(() => pending.delete(key)).catch(() => {});
     }
-    if (!token.pending) return token;
     // The signal ends the wait of this caller only: others may wait for the same request.
     return new Promise((resolve, reject) => {
       const abort = () => reject(signal.reason);
       if (signal?.aborted) return abort();
       signal?.addEventListener("abort", abort, { once: true });
-      token.pending.then(resolve, reject).finally(() => signal?.removeEventListener("abort", abort));
+      pending
+        .get(key)
+        .then(resolve, reject)
+        .finally(() => signal?.removeEventListener("abort", abort));
     });
   };
   source.account = `app ${clientId} of ${tenant}`;

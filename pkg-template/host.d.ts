@@ -9,6 +9,7 @@ export type AbortSignal = Global<
   "AbortSignal",
   { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void }
 >;
+export type Request = Global<"Request", { readonly method: string; readonly url: string }>;
 export type URL = Global<"URL", { readonly href: string }>;
 export type Response = Global<"Response", { readonly ok: boolean; arrayBuffer(): Promise<ArrayBuffer> }>;
 export type BufferSource = ArrayBufferView | ArrayBuffer;

@@ -43,8 +43,7 @@ cp pkg-template/inline.js dist/package/fake-graph-inline.js
 node scripts/inline.mjs dist/package/fake-graph.wasm dist/package/fake-graph-inline.js
 esbuild dist/fake/fake_graph_wasm.js --outfile=dist/package/fake-graph-glue.js
 # Minified as they are, module by module: every host imports its own entry.
-esbuild dist/package/{abort,api,changes,engine,error,lifecycle,live,locks,options,query,query-cache,query-state,react,round,round-run,sign-ins,snapshot,status,sync,tanstack-db,view,vue,window,compile,fallback,inline,fake-graph-inline,browser,worker,node,workerd,edge-light,inline-entry}.js dist/package/{calendar,describe,windows-zones}.js \
-  --allow-overwrite --outdir=dist/package
+esbuild $(cd pkg-template && printf 'dist/package/%s ' *.js) dist/package/fake-graph-inline.js --allow-overwrite --outdir=dist/package
 esbuild dist/package/stores/*.js --allow-overwrite --outdir=dist/package/stores
 (cd dist/package && npm pack --silent --pack-destination .. >/dev/null)
 mv dist/deltalink-*.tgz dist/deltalink.tgz

@@ -8,10 +8,10 @@ import { transformSync } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
-/** The README and the pages of docs/. */
-const pages = ["README.md", ...readdirSync(`${root}docs`).filter((name) => name.endsWith(".md"))].map(
-  (name) => (name === "README.md" ? name : `docs/${name}`),
-);
+/** The pages of docs/. */
+const docs = readdirSync(`${root}docs`).filter((name) => name.endsWith(".md"));
+/** The pages whose blocks are compiled here. Those of docs/edge.md are compiled in tests/edge/. */
+const pages = ["README.md", ...docs.filter((name) => name !== "edge.md").map((name) => `docs/${name}`)];
 const around = `
 import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
@@ -36,7 +36,8 @@ declare global {
 export {};
 `;
 
-for (const page of [...pages, "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md"]) checkLinks(page);
+for (const page of [...pages, "docs/edge.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md"])
+  checkLinks(page);
 
 /** Throws if a link of a page leads to a file, or to a heading of a page, that does not exist. */
 function checkLinks(page) {

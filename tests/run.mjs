@@ -91,8 +91,8 @@ const suites = [
   ),
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],
-    budget: 120,
-    notes: logged("clients|storm|schedules"),
+    budget: 150,
+    notes: logged("clients|cost|scale|storm|schedules"),
     ...afterBuild,
   }),
   node("hosts", "--test-timeout=120000 tests/hosts/", { budget: 60, ...chromium }),

@@ -68,6 +68,8 @@ export default {
           page("Errors", "errors"),
           page("Logging", "logging"),
           page("Cloudflare Workers", "workers"),
+          page("A Worker with notifications", "edge"),
+          page("Scale", "scale"),
           page("Testing", "testing"),
         ],
       },

@@ -13,7 +13,7 @@ export const PASSWORD = "let me in, please";
 const entry = new URL("edge-worker.ts", import.meta.url).pathname;
 
 /** The settings of wrangler.jsonc. */
-async function settings() {
+async function readSettings() {
   const source = await readFile(new URL("../../www/edge/wrangler.jsonc", import.meta.url), "utf8");
   return JSON.parse(source.replace(/^\s*\/\/.*$/gm, ""));
 }
@@ -35,10 +35,17 @@ export class TestQueue extends WorkerEntrypoint {
 
 /**
  * Starts the example on a fake Graph. `acceptsBatch(batch)` decides whether the queue accepts a
- * batch. With `ownConsumer`, the consumer of the example reads the queue, and its output is in
- * `logs`.
+ * batch. With `ownConsumer`, the consumer of the example reads the queue. What the Worker prints is
+ * in `logs`.
  */
-export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30, backoff = 40 } = {}) {
+export async function startEdge({
+  acceptsBatch,
+  ownConsumer,
+  options,
+  pause = 30,
+  backoff = 40,
+  settings,
+} = {}) {
   const fake = await startFake();
   const world = await fake.world({ options });
   const messages = [];
@@ -90,7 +97,9 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
       await hooks.subscribing(request.method, "after");
       return respond(status, json);
     }
-    const mailbox = /meetingOrganizerUserId='([^']*)'/.exec(decodeURIComponent(request.url))?.[1];
+    const mailbox = /(?:meetingOrganizerUserId='|\/users\/)([^'/]*)['/]/.exec(
+      decodeURIComponent(request.url).replace(/.*(?=meetingOrganizerUserId)/, ""),
+    )?.[1];
     const flight = flights.get(mailbox) ?? { now: 0, most: 0 };
     flights.set(mailbox, flight);
     flight.most = Math.max(flight.most, ++flight.now);
@@ -152,7 +161,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
       : [200, { id: found.id, expirationDateTime: found.expirationDateTime }];
   }
 
-  const { vars, durable_objects, queues, triggers } = await settings();
+  const { vars, durable_objects, queues, triggers } = await readSettings();
   const [{ binding, queue }] = queues.producers;
   const end = async (request) => {
     const batch = await request.json();
@@ -171,6 +180,8 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
     AUTHORITY: origin,
     PAUSE_MS: String(pause),
     BACKOFF_MS: String(backoff),
+    SPREAD_MS: String(pause),
+    ...settings,
   };
   const [consumer] = queues.consumers;
   const worker = await startWorker(
@@ -208,7 +219,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
         },
       },
     ],
-    ownConsumer && { handleStructuredLogs: ({ message }) => void logs.push(message) },
+    { handleStructuredLogs: ({ message }) => void logs.push(message) },
   );
 
   const edge = {
@@ -299,6 +310,13 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
           `${done} of ${people.length} are up to date: ${JSON.stringify(statuses.find(({ phase }) => phase !== "current"))}`
         );
       });
+    },
+    /** Prints what a test has cost until now. The runner shows these lines. */
+    note(name) {
+      const { length } = edge.subscriptionRequests;
+      console.log(
+        `cost: ${name}: ${requests.length} requests to Graph, ${length} for subscriptions, ${worker.cpuTime.toFixed(1)} s of CPU in workerd`,
+      );
     },
     async stop() {
       stopped = true;

@@ -1,7 +1,7 @@
 // The hosts: projects as their tools make them, each with the origin from which it loads the
 // wasm.
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
 import { freePort } from "./kit.mjs";
@@ -94,6 +94,24 @@ const userTest = (name, files, ways) => ({
   ]),
 });
 const unitTest = [["users/contacts.test.js", "contacts.test.js"]];
+/** Returns the sizes that wrangler prints for the Workers of docs/edge.md and of www/edge. */
+async function uploadsOfEdge(project) {
+  const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
+  const [code] = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
+  await mkdir(join(project.folder, "docs/src"), { recursive: true });
+  await writeFile(join(project.folder, "docs/src/index.ts"), code);
+  await writeFile(join(project.folder, "docs/wrangler.jsonc"), /^```jsonc\n(.*?)^```$/ms.exec(page)[1]);
+  await project.run(`cp -r ${new URL("../../www/edge", import.meta.url).pathname} edge`);
+  const sizes = [];
+  for (const folder of ["docs", "edge"]) {
+    const output = await project.run(
+      `node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --config ${folder}/wrangler.jsonc`,
+    );
+    assert.doesNotMatch(output, /WARNING|unexpected field/i, "the configuration is known");
+    sizes.push(/Total Upload: (.*)/.exec(output)?.[1]);
+  }
+  return `docs/edge.md: ${sizes[0]}; www/edge: ${sizes[1]}`;
+}
 
 /** Bundles like wrangler: with the condition workerd, and each wasm as a separate module. */
 const bundledWorker = (host, round) => ({
@@ -392,7 +410,9 @@ export const projects = [
             "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir=out",
           );
           const [upload] = output.match(/Total Upload: .*/) ?? [];
-          return { ...(await workerd(project, "out", "index.js")), note: upload };
+          const uploads = await uploadsOfEdge(project);
+          const result = await workerd(project, "out", "index.js");
+          return { ...result, note: `${upload}; ${uploads}` };
         },
       ],
     ],

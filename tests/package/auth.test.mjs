@@ -321,11 +321,37 @@ test("after a throttle of more than a day the error has no retryAt", async () =>
   }
 });
 
-test("at most fifty tokens are cached, for any number of claims", async () => {
+test("at most twenty tokens are cached, for any number of claims, and those in use stay", async () => {
   const token = clientCredentials({ ...app, authority });
-  for (let n = 0; n <= 50; n++) await token(start({ claims: `{"n":${n}}` }));
-  await token(start({ claims: '{"n":50}' }));
-  assert.equal(requests.length, 51, "the last one is cached");
+  for (let n = 0; n <= 20; n++) {
+    await token(start({ claims: `{"n":${n}}` }));
+    await token(start());
+  }
+  await token(start({ claims: '{"n":20}' }));
+  assert.equal(requests.length, 22, "the last ones are cached");
   await token(start({ claims: '{"n":0}' }));
-  assert.equal(requests.length, 52, "the first one is not");
+  assert.equal(requests.length, 23);
+});
+
+test("sources with one cache share tokens that have arrived, but no pending request", async () => {
+  const cache = new Map();
+  const make = (more) => clientCredentials({ ...app, authority, cache, ...more });
+  const [one, other] = [make(), make()];
+  await Promise.all([one(start()), other(start())]);
+  assert.equal(requests.length, 2);
+  const { accessToken } = await make()(start());
+  assert.deepEqual(
+    [await one(start()), await other(start())].map((token) => token.accessToken),
+    [accessToken, accessToken],
+  );
+  assert.equal(requests.length, 2);
+  // Graph refuses the token: the first source requests another one, which the second one then uses.
+  const refused = { ...start(), reason: "unauthorized" };
+  const replaced = await one(refused);
+  assert.equal((await other(refused)).accessToken, replaced.accessToken);
+  assert.equal(requests.length, 3);
+  assert.notEqual((await other(refused)).accessToken, replaced.accessToken);
+  assert.equal(requests.length, 4);
+  await make({ tenant: "fabrikam.example" })(start());
+  assert.equal(requests.length, 5, "another tenant has tokens of its own");
 });

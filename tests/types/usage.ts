@@ -41,6 +41,15 @@ import type {
 } from "@microsoft/microsoft-graph-types";
 import type { Selected, Tracked } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
+import {
+  clientStateFor,
+  handleNotification,
+  type NextAlarm,
+  nextAlarm,
+  type Subscription,
+  subscriptionLimits,
+  subscriptions,
+} from "deltalink/notifications";
 import { dayOf, days, endOf, isAllDay, startOf } from "deltalink/calendar";
 import { describe as describeStatus, english } from "deltalink/describe";
 import type { Sentences } from "deltalink/describe";
@@ -95,6 +104,35 @@ export async function clients(): Promise<void> {
   await openDelta({ token: () => 7, account: "a" });
   // @ts-expect-error there is no such store
   await openDelta({ token: () => "t", store: "disk" });
+}
+
+export async function notifications(request: Request, stored?: Subscription): Promise<Response> {
+  const clientState: string = await clientStateFor("secret", "ann");
+  const handled = await handleNotification(request, { clientState: [clientState, "old"] });
+  for (const { subscriptionId, changeType, lifecycleEvent } of handled.notifications)
+    void [subscriptionId.length, changeType?.length, lifecycleEvent?.length];
+  const push = subscriptions({
+    token: clientCredentials({ tenant: "t", clientId: "c", secret: "s" }),
+    resource: "users",
+    notificationUrl: "https://worker.example/",
+    clientState,
+    cloud: "usgov",
+    fetch,
+  });
+  try {
+    const { signal } = new AbortController();
+    const made = await push.ensure(stored, { renew: handled.renew.length > 0, signal });
+    void new Date(Math.min(made.renewAt, made.expiresAt));
+    await push.delete(made);
+  } catch (error) {
+    const alarm: NextAlarm = nextAlarm(error, 1, { now: Date.now(), random: 0.5, base: 1000 });
+    if (alarm.reason === "gone") void subscriptionLimits("users")?.lifetime.toFixed();
+  }
+  // @ts-expect-error the client state is required
+  await handleNotification(request, {});
+  // @ts-expect-error a notification URL is required
+  subscriptions({ token: () => "t", resource: "users", clientState });
+  return handled.response;
 }
 
 export async function contract(disk: DeltaStore & { file: string }): Promise<void> {

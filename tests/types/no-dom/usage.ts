@@ -6,6 +6,7 @@ import { startOf } from "deltalink/calendar";
 import { describe } from "deltalink/describe";
 import wasm from "deltalink/deltalink.wasm";
 import { fromMsal } from "deltalink/msal";
+import { handleNotification, nextAlarm } from "deltalink/notifications";
 import { fakeGraph, storeContract } from "deltalink/testing";
 
 declare const store: DeltaStore;
@@ -22,6 +23,9 @@ export async function worker(): Promise<void> {
   const graph = await fakeGraph();
   await openDelta({ token: graph.token, fetch: graph.fetch, store: "memory" });
   for (const { name, run } of storeContract(() => store)) await run().then(() => name);
+  const request = { method: "POST", url: "https://worker.example/" };
+  const { response, wake } = await handleNotification(request, { clientState: "c" });
+  void [response.ok, wake.length, nextAlarm(undefined, 1).at];
   // @ts-expect-error a token source is required
   await openDelta({});
 }

@@ -1,70 +1,112 @@
-import type { MailboxObject, RegistryObject } from "./objects";
+// The bindings and settings of wrangler.jsonc, and the types of what the objects store and call.
+import type { Subscription } from "deltalink/notifications";
+import { DAY, type RoundState, type Settings, shardOf } from "./plan";
+import { RESOURCES } from "./resource";
 
-/** The bindings and variables of wrangler.jsonc, and the secrets. */
 export interface Env {
   MAILBOXES: DurableObjectNamespace<MailboxObject>;
   REGISTRY: DurableObjectNamespace<RegistryObject>;
+  BUDGET: DurableObjectNamespace<BudgetObject>;
   CHANGES: Queue<ChangeMessage>;
+  /** `recordings`, `calendars` or `users`. */
+  RESOURCE?: string;
   TENANT: string;
   CLIENT: string;
   CLIENT_SECRET: string;
   /** The key for the `clientState` of notifications: at least 32 random characters. */
   NOTIFICATION_SECRET: string;
-  /**
-   * The password of the status page and of the requests that change the list of mailboxes. At least
-   * 16 characters, because the number of guesses is not limited.
-   */
+  /** Opens the status page and the list. At least 16 characters: guesses are not limited. */
   ADMIN_PASSWORD: string;
   PUBLIC_URL?: string;
   GRAPH_ENDPOINT?: string;
   AUTHORITY?: string;
+  SHARDS?: string;
   PAUSE_MS?: string;
   BACKOFF_MS?: string;
+  SPREAD_MS?: string;
   ROUNDS_AT_ONCE?: string;
 }
 
 /**
  * A message of the queue. Queues deliver at least once and in any order. A consumer that needs the
- * newest state of an item reads it from the object of the mailbox.
+ * newest state of an item reads it by `env.MAILBOXES.getByName(mailbox).item(id)`.
  */
 export type ChangeMessage = { mailbox: string; id: string } & (
   | { type: "upsert"; item: object }
-  /**
-   * The item is too large for a message: read it by `env.MAILBOXES.getByName(mailbox).item(id)`.
-   */
+  /** The item is too large for a message: read it by `item(id)`. */
   | { type: "upsert"; reference: true }
   | { type: "remove"; reason: "deleted" | "changed" | "ghost" | "left-window" }
 );
 
-/** Returns the registry. A Worker has only one. */
-export function registryOf(env: Env): DurableObjectStub<RegistryObject> {
-  return env.REGISTRY.getByName("registry");
+export interface MailboxState extends RoundState {
+  /** The name on the list. Undefined if this mailbox is not on the list. */
+  mailbox?: string;
+  /** The start of the running round, or of one that was aborted. */
+  startedAt?: number | undefined;
+  lastSync?: number;
+  lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
+  items?: number;
+  /** The number of changes that the queue accepted, including repeated ones. */
+  sent: number;
+  subscription?: Subscription | undefined;
+  /** When to renew the subscription, or to try again. */
+  subscribeAt: number;
+  subscribeFailures: number;
+  subscribeError?: string | undefined;
 }
 
-/** Returns what is wrong with the secrets, or undefined. The Worker then serves no page. */
-export function configurationProblem(env: Env): string | undefined {
-  if (env.ADMIN_PASSWORD?.length >= 16) return undefined;
-  return "the secret ADMIN_PASSWORD must have at least 16 characters; set it by `wrangler secret put ADMIN_PASSWORD`";
+export interface MailboxStatus extends MailboxState {
+  /** `new` until the first round is complete. */
+  phase: "new" | "syncing" | "current" | "waiting" | "failed";
+  nextTry?: number | undefined;
 }
 
-export const DAY = 86_400_000;
+export interface MailboxObject extends Rpc.DurableObjectBranded {
+  wake(mailbox: string): Promise<void>;
+  usePermit(): Promise<boolean>;
+  notify(renew: string[]): Promise<void>;
+  remove(): Promise<void>;
+  item(id: string): Promise<object | undefined>;
+  status(): MailboxStatus;
+}
 
-/**
- * Returns `at`, a time before which nothing is sent, or 0 if it is not a number or more than
- * `maxWait` milliseconds ahead: deltalink ignores such times too. An older version of this Worker
- * did not check them, so that one may be stored.
- */
-export const plausibleTime = (at: number, maxWait = DAY): number => (at - Date.now() <= maxWait ? at : 0);
+export interface RegistryObject extends Rpc.DurableObjectBranded {
+  add(mailboxes: string[], spread?: number): Promise<void>;
+  has(mailbox: string): boolean;
+  remove(mailbox: string): Promise<boolean>;
+  tick(shard: number): Promise<void>;
+  list(after: string, limit: number): Promise<{ count: number; mailboxes: string[] }>;
+}
+
+export interface BudgetObject extends Rpc.DurableObjectBranded {
+  acquire(mailbox: string): Promise<boolean>;
+  release(mailbox: string, retryAt?: number): Promise<void>;
+}
+
+export const shardsOf = (env: Env) => Math.max(Math.trunc(Number(env.SHARDS || 16)), 1);
+
+/** Returns the registry with this number. */
+export const registryOf = (env: Env, shard: number) => env.REGISTRY.getByName(`registry-${shard}`);
+
+export const homeOf = (env: Env, mailbox: string) => registryOf(env, shardOf(mailbox, shardsOf(env)));
+
+/** Returns the budget. The app has only one. */
+export const budgetOf = (env: Env) => env.BUDGET.getByName("budget");
+
+export function resourceOf(env: Env) {
+  const resource = RESOURCES[env.RESOURCE || "recordings"];
+  if (!resource) throw new Error(`RESOURCE must be one of ${Object.keys(RESOURCES).join(", ")}`);
+  return resource;
+}
+
+export const settingsOf = (env: Env): Settings => ({
+  pause: Number(env.PAUSE_MS || 2000),
+  backOff: Number(env.BACKOFF_MS || 5000),
+});
 
 /**
  * Limits the time of an alarm to at most a day from now, because workerd refuses times that are
- * centuries ahead. An alarm may fire too early, because it checks what is due.
+ * centuries ahead. An alarm may fire too early, because it checks what is due. It is after now,
+ * because the end of a running alarm deletes an alarm with the same time.
  */
-export function alarmTime(at: number): number {
-  const now = Date.now();
-  return Math.min(Math.max(at, now + 1), now + DAY);
-}
-
-export function graphRoot(env: Env): string {
-  return (env.GRAPH_ENDPOINT || "https://graph.microsoft.com/v1.0").replace(/\/$/, "");
-}
+export const alarmTime = (at: number, now = Date.now()) => Math.min(Math.max(at || 0, now + 1), now + DAY);

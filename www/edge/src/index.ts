@@ -1,23 +1,23 @@
-// Mirrors the recordings of many organizers by delta queries and sends each change to a queue.
-// README.md says how to set it up.
+// Mirrors a resource of many mailboxes by delta queries and sends each change to a queue. README.md
+// says how to set it up.
+import { clientStateFor, handleNotification } from "deltalink/notifications";
 import { consume } from "./consumer";
-import { type ChangeMessage, configurationProblem, type Env, registryOf } from "./env";
-import { equalsSecret, receiveNotifications } from "./notifications";
-import { PER_PAGE, statusPage } from "./status";
+import { type ChangeMessage, type Env, homeOf, type MailboxStatus, registryOf, shardsOf } from "./env";
+import { resourceOf } from "./env";
+import { PER_PAGE, type Row, statusPage } from "./status";
 
+export { AppBudget } from "./budget";
 export { Mailbox } from "./mailbox";
 export { Registry } from "./registry";
+
+const empty = (status: number, headers = {}) => new Response(null, { status, headers });
 
 export default {
   async fetch(request, env): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     const [, route = "", name, ...more] = pathname.split("/");
-    const mailbox = mailboxName(name);
-    if (route === "notifications" && mailbox && !more.length) {
-      return request.method === "POST"
-        ? receiveNotifications(request, env, mailbox)
-        : new Response(null, { status: 405, headers: { allow: "POST" } });
-    }
+    const mailbox = more.length ? undefined : mailboxName(name);
+    if (route === "notifications" && mailbox) return notified(request, env, mailbox);
     const problem = configurationProblem(env);
     if (problem) {
       console.error(problem);
@@ -28,20 +28,18 @@ export default {
         status: 401,
         headers: { "www-authenticate": 'Basic realm="deltalink", charset="UTF-8"' },
       });
-    const registry = registryOf(env);
-    if (route === "mailboxes" && mailbox && !more.length) {
+    if (route === "mailboxes" && mailbox) {
       // Forms of other pages cannot send these methods.
-      if (request.method === "PUT") await registry.add(mailbox);
-      else if (request.method === "DELETE") {
-        if (!(await registry.remove(mailbox)))
-          return new Response("this mailbox is not on the list\n", { status: 404 });
-      } else return new Response(null, { status: 405, headers: { allow: "PUT, DELETE" } });
-      return new Response(null, { status: 204 });
+      if (request.method === "PUT") await homeOf(env, mailbox).add([mailbox]);
+      else if (request.method !== "DELETE") return empty(405, { allow: "PUT, DELETE" });
+      else if (!(await remove(env, mailbox)))
+        return new Response("this mailbox is not on the list\n", { status: 404 });
+      return empty(204);
     }
     if (request.method !== "GET" || !["", "status.json"].includes(route) || name !== undefined)
       return new Response("there is no such page\n", { status: 404 });
     const after = searchParams.get("after") ?? "";
-    const [count, mailboxes] = await Promise.all([registry.count(), registry.statuses(after, PER_PAGE)]);
+    const { count, mailboxes } = await statuses(env, after);
     return route === "status.json"
       ? Response.json({ count, mailboxes }, { headers: { "cache-control": "no-store" } })
       : statusPage(count, mailboxes, after);
@@ -50,7 +48,7 @@ export default {
   async scheduled(_controller, env): Promise<void> {
     const problem = configurationProblem(env);
     if (problem) console.error(problem);
-    await registryOf(env).tick();
+    await Promise.all(shards(env).map((shard) => registryOf(env, shard).tick(shard)));
   },
 
   async queue(batch, env): Promise<void> {
@@ -58,13 +56,70 @@ export default {
   },
 } satisfies ExportedHandler<Env, ChangeMessage>;
 
+const shards = (env: Env) => Array.from({ length: shardsOf(env) }, (_, shard) => shard);
+
+/** Passes genuine notifications to the object of the mailbox, which only sets an alarm. */
+async function notified(request: Request, env: Env, mailbox: string): Promise<Response> {
+  const clientState = await clientStateFor(env.NOTIFICATION_SECRET, mailbox);
+  const { response, wake, renew } = await handleNotification(request, { clientState });
+  try {
+    if (wake.length) await env.MAILBOXES.getByName(mailbox).notify(renew);
+    return response;
+  } catch {
+    // Graph repeats the notification for up to four hours.
+    return empty(503);
+  }
+}
+
+/** Removes a mailbox. Resolves to whether it was on the list. */
+async function remove(env: Env, mailbox: string): Promise<boolean> {
+  const home = homeOf(env, mailbox);
+  // Another registry may still list it after `SHARDS` has grown, and may be moving it to its home.
+  const others = await Promise.all(shards(env).map((shard) => registryOf(env, shard).remove(mailbox)));
+  const isRemoved = await home.remove(mailbox);
+  // Also called if it was not on the list: an earlier removal may have been interrupted.
+  await env.MAILBOXES.getByName(mailbox).remove();
+  return isRemoved || others.includes(true);
+}
+
+/** The statuses of a page of mailboxes after `after`, in the order of their names. */
+async function statuses(env: Env, after: string): Promise<{ count: number; mailboxes: Row[] }> {
+  const lists = await Promise.all(shards(env).map((shard) => registryOf(env, shard).list(after, PER_PAGE)));
+  const names = [...new Set(lists.flatMap(({ mailboxes }) => mailboxes))].sort().slice(0, PER_PAGE);
+  const status = (mailbox: string): Promise<Partial<MailboxStatus>> =>
+    env.MAILBOXES.getByName(mailbox)
+      .status()
+      .catch((error: Error) => ({
+        phase: "failed",
+        lastError: { code: "object", message: error.message, at: Date.now() },
+      }));
+  const mailboxes = await Promise.all(
+    names.map(async (mailbox) => ({ ...(await status(mailbox)), mailbox })),
+  );
+  return { count: lists.reduce((sum, { count }) => sum + count, 0), mailboxes };
+}
+
+/** Returns what is wrong with the settings, or undefined. The Worker then serves no page. */
+function configurationProblem(env: Env): string | undefined {
+  try {
+    resourceOf(env);
+  } catch (error) {
+    return String((error as Error).message);
+  }
+  if (env.ADMIN_PASSWORD?.length >= 16) return undefined;
+  return "the secret ADMIN_PASSWORD must have at least 16 characters; set it by `wrangler secret put ADMIN_PASSWORD`";
+}
+
 /** Checks the password of HTTP Basic, for which browsers show a dialog. Ignores the user name. */
 function hasPassword(request: Request, env: Env): boolean {
   const [scheme, value = ""] = (request.headers.get("authorization") ?? "").split(" ");
   if (scheme?.toLowerCase() !== "basic") return false;
   try {
-    const given = new TextDecoder().decode(Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0)));
-    return equalsSecret(given.slice(given.indexOf(":") + 1), env.ADMIN_PASSWORD);
+    const given = Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0));
+    const password = new TextEncoder().encode(env.ADMIN_PASSWORD);
+    const sent = given.slice(given.indexOf(":".charCodeAt(0)) + 1);
+    // timingSafeEqual requires equal numbers of bytes. The length is not secret.
+    return sent.length === password.length && crypto.subtle.timingSafeEqual(sent, password);
   } catch {
     return false;
   }

@@ -1,17 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
-import { alarmTime, DAY, type Env, plausibleTime } from "./env";
-import type { MailboxStatus, RegistryObject } from "./objects";
+import { alarmTime, type Env, homeOf, registryOf, type RegistryObject, settingsOf, shardsOf } from "./env";
+import { backOff, dueAt, shardOf } from "./plan";
 
-/** The time after which the permit of a woken mailbox expires, unless a round begins. */
-const UNCLAIMED_PERMIT = 5000;
-/** The longest back-off for a mailbox whose object cannot be called. */
-const MAX_BACKOFF = 600_000;
+/** The number of mailboxes that an alarm wakes at the same time. */
+const WAKES_AT_ONCE = 50;
 
 /**
- * The list of mailboxes, and the permits that limit the number of concurrent rounds. All mailboxes
- * share the throttling limits of the app. The cron trigger marks every mailbox as due; a mailbox
- * that asks for a permit is due too. The alarm wakes as many due mailboxes as there are free
- * permits. The list and the permits are stored, so that they survive an eviction.
+ * Lists the mailboxes whose names have its hash, and wakes each after a run of the cron trigger.
+ * The list is stored, so that it survives an eviction. `due`: when to wake the mailbox, or null.
+ * `failures`: how many calls to wake it failed.
  */
 export class Registry extends DurableObject<Env> implements RegistryObject {
   #sql;
@@ -19,196 +16,104 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    // `due`: when to wake the mailbox, or null. `failures`: how many calls to wake it failed.
-    // `permit_until`: the time at which its permit expires, or 0.
     this.#sql.exec(
-      "create table if not exists mailboxes (mailbox text primary key, due integer, failures integer not null default 0, permit_until integer not null default 0)",
+      "create table if not exists mailboxes (mailbox text primary key, due integer, failures integer not null default 0)",
     );
     this.#sql.exec("create index if not exists mailboxes_by_due on mailboxes (due) where due is not null");
   }
 
-  async add(mailbox: string): Promise<void> {
-    this.#sql.exec(
-      "insert into mailboxes (mailbox, due) values (?, 0) on conflict do update set due = 0",
-      mailbox,
-    );
+  /** Adds mailboxes, and wakes them within `spread` milliseconds. */
+  async add(mailboxes: string[], spread = 0): Promise<void> {
+    for (const mailbox of mailboxes)
+      this.#sql.exec(
+        "insert into mailboxes (mailbox, due) values (?1, ?2) on conflict do update set due = ?2",
+        mailbox,
+        dueAt(mailbox, Date.now(), spread),
+      );
     await this.#setAlarm();
+  }
+
+  has(mailbox: string): boolean {
+    return this.#names("where mailbox = ?", mailbox).length > 0;
   }
 
   /** Removes a mailbox. Resolves to whether it was on the list. */
   async remove(mailbox: string): Promise<boolean> {
-    // Removed from the list first: otherwise the cron trigger could wake the mailbox again.
-    const { rowsWritten } = this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox);
-    // Also called if it was not on the list: an earlier removal may have been interrupted.
-    await this.env.MAILBOXES.getByName(mailbox).remove();
-    return rowsWritten > 0;
+    return this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox).rowsWritten > 0;
   }
 
-  /**
-   * Marks every mailbox as due, with jitter, so that they do not all start at the same time.
-   */
-  async tick(): Promise<void> {
-    this.#sql.exec(
-      "update mailboxes set due = ? + abs(random() % ?) where due is null",
-      Date.now(),
-      jitter(this.env),
-    );
-    await this.#setAlarm();
-  }
-
-  /**
-   * Acquires a permit for `duration` milliseconds. Resolves to false if none is free; the registry
-   * wakes the mailbox later.
-   */
-  async acquirePermit(mailbox: string, duration: number): Promise<boolean> {
+  /** Marks every mailbox as due. Moves those that have another home since `SHARDS` has grown. */
+  async tick(shard: number): Promise<void> {
     const now = Date.now();
-    const [row] = this.#sql
-      .exec<{ permit_until: number; due: number | null }>(
-        "select permit_until, due from mailboxes where mailbox = ?",
-        mailbox,
-      )
-      .toArray();
-    if (!row) return false;
-    const { ahead } = this.#sql
-      .exec<{ ahead: number }>("select count(*) as ahead from mailboxes where due <= ?", now)
-      .one();
-    const isGranted = row.permit_until > now || (!ahead && this.#freePermits(now) > 0);
-    if (isGranted)
-      this.#sql.exec("update mailboxes set permit_until = ? where mailbox = ?", now + duration, mailbox);
-    // A mailbox that asks again keeps its place in the queue.
-    else
-      this.#sql.exec(
-        "update mailboxes set due = ? where mailbox = ?",
-        Math.min(row.due ?? now, now),
-        mailbox,
-      );
+    const spread = Number(this.env.SPREAD_MS || 600_000);
+    const moved = new Map<number, string[]>();
+    for (const mailbox of this.#names("where due is null")) {
+      const home = shardOf(mailbox, shardsOf(this.env));
+      if (home !== shard) moved.set(home, moved.get(home) ?? []);
+      moved.get(home)?.push(mailbox);
+      this.#sql.exec("update mailboxes set due = ? where mailbox = ?", dueAt(mailbox, now, spread), mailbox);
+    }
     await this.#setAlarm();
-    return isGranted;
+    for (const [home, mailboxes] of moved) {
+      const registry = registryOf(this.env, home);
+      await registry.add(mailboxes, spread);
+      for (const mailbox of mailboxes)
+        // One that was removed meanwhile must not come back.
+        if (!(await this.remove(mailbox))) await registry.remove(mailbox);
+    }
   }
 
-  /** Releases a permit. If Graph throttled the app, no mailbox starts before `retryAt`. */
-  async releasePermit(mailbox: string, retryAt = 0): Promise<void> {
-    this.#sql.exec("update mailboxes set permit_until = 0 where mailbox = ?", mailbox);
-    const until = plausibleTime(retryAt);
-    const jittered = Math.min(until + Math.random() * jitter(this.env), Date.now() + DAY);
-    if (until > this.#throttledUntil()) this.ctx.storage.kv.put("throttledUntil", Math.ceil(jittered));
-    await this.#setAlarm();
-  }
-
-  count(): number {
-    return this.#sql.exec<{ n: number }>("select count(*) as n from mailboxes").one().n;
-  }
-
-  /** The statuses of up to `limit` mailboxes after `after`, in the order of their names. */
-  async statuses(after: string, limit: number): Promise<(Partial<MailboxStatus> & { mailbox: string })[]> {
-    const rows = this.#sql
-      .exec<{ mailbox: string }>(
-        "select mailbox from mailboxes where mailbox > ? order by mailbox limit ?",
-        after,
-        limit,
-      )
-      .toArray();
-    return Promise.all(
-      rows.map(async ({ mailbox }) => {
-        const status = await this.env.MAILBOXES.getByName(mailbox)
-          .status()
-          .catch((error: Error) => ({
-            phase: "failed" as const,
-            lastError: { code: "object", message: error.message, at: Date.now() },
-          }));
-        return { ...status, mailbox };
-      }),
-    );
+  async list(after: string, limit: number): Promise<{ count: number; mailboxes: string[] }> {
+    const { count } = this.#sql.exec<{ count: number }>("select count(*) as count from mailboxes").one();
+    return { count, mailboxes: this.#names("where mailbox > ? order by mailbox limit ?", after, limit) };
   }
 
   override async alarm(): Promise<void> {
     for (;;) {
-      const now = Date.now();
       const due = this.#sql
-        .exec<{ mailbox: string; due: number; failures: number }>(
-          "select mailbox, due, failures from mailboxes where due <= ?1 and permit_until <= ?1 order by due limit ?2",
-          now,
-          this.#freePermits(now),
+        .exec<Due>(
+          "select mailbox, due, failures from mailboxes where due <= ? order by due limit ?",
+          Date.now(),
+          WAKES_AT_ONCE,
         )
         .toArray();
       if (!due.length) break;
-      await Promise.all(due.map((one) => this.#wake(one, now)));
+      await Promise.all(due.map((one) => this.#wake(one)));
     }
     await this.#setAlarm();
   }
 
-  async #wake(
-    { mailbox, due, failures }: { mailbox: string; due: number; failures: number },
-    now: number,
-  ): Promise<void> {
-    // The mailbox stays due until the call has woken it, in case this object is evicted before.
-    this.#sql.exec(
-      "update mailboxes set permit_until = ? where mailbox = ?",
-      now + UNCLAIMED_PERMIT,
-      mailbox,
-    );
+  async #wake({ mailbox, due, failures }: Due): Promise<void> {
+    const object = this.env.MAILBOXES.getByName(mailbox);
     try {
-      const usesPermit = await this.env.MAILBOXES.getByName(mailbox).wake(mailbox);
-      // The mailbox may have been removed meanwhile.
-      const { n } = this.#sql
-        .exec<{ n: number }>("select count(*) as n from mailboxes where mailbox = ?", mailbox)
-        .one();
-      if (!n) await this.env.MAILBOXES.getByName(mailbox).remove();
+      await object.wake(mailbox);
+      // It stays due until the call has woken it, in case this object is evicted before.
       this.#sql.exec(
-        "update mailboxes set due = iif(due = ?, null, due), failures = 0, permit_until = iif(?, permit_until, 0) where mailbox = ?",
+        "update mailboxes set due = iif(due = ?, null, due), failures = 0 where mailbox = ?",
         due,
-        usesPermit ? 1 : 0,
         mailbox,
       );
-    } catch {
-      const wait =
-        Math.min(Number(this.env.BACKOFF_MS || 5000) * 2 ** failures, MAX_BACKOFF) *
-        (0.5 + Math.random() / 2);
-      this.#sql.exec(
-        "update mailboxes set due = ?, failures = failures + 1, permit_until = 0 where mailbox = ?",
-        Math.ceil(Date.now() + wait),
-        mailbox,
-      );
+      // The mailbox may have been removed meanwhile, or moved to another registry.
+      if (!this.has(mailbox) && !(await homeOf(this.env, mailbox).has(mailbox))) await object.remove();
+    } catch (error) {
+      const { at } = backOff(error, failures + 1, Date.now(), Math.random(), settingsOf(this.env));
+      this.#sql.exec("update mailboxes set due = ?, failures = failures + 1 where mailbox = ?", at, mailbox);
     }
   }
 
-  /** The end of the last throttle of the app. */
-  #throttledUntil(): number {
-    return plausibleTime(this.ctx.storage.kv.get<number>("throttledUntil") ?? 0);
+  #names(condition: string, ...values: (string | number)[]): string[] {
+    const rows = this.#sql.exec<{ mailbox: string }>(`select mailbox from mailboxes ${condition}`, ...values);
+    return rows.toArray().map(({ mailbox }) => mailbox);
   }
 
-  /** The number of free permits. */
-  #freePermits(now: number): number {
-    if (this.#throttledUntil() > now) return 0;
-    const { n } = this.#sql
-      .exec<{ n: number }>("select count(*) as n from mailboxes where permit_until > ?", now)
-      .one();
-    return Math.max(Number(this.env.ROUNDS_AT_ONCE || 10) - n, 0);
-  }
-
-  /**
-   * Sets the alarm for the next due mailbox, not before a permit is free. `releasePermit()` may set
-   * it earlier.
-   */
   async #setAlarm(): Promise<void> {
-    const now = Date.now();
-    // A mailbox that has a permit is woken after the permit expires.
-    const { due } = this.#sql
-      .exec<{ due: number | null }>(
-        "select min(max(due, permit_until)) as due from mailboxes where due is not null",
-      )
-      .one();
-    if (due === null) return;
-    const { end } = this.#sql
-      .exec<{ end: number | null }>(
-        "select min(permit_until) as end from mailboxes where permit_until > ?",
-        now,
-      )
-      .one();
-    const free =
-      this.#throttledUntil() > now ? this.#throttledUntil() : this.#freePermits(now) ? 0 : (end ?? 0);
-    await this.ctx.storage.setAlarm(alarmTime(Math.max(due, free)));
+    const { at } = this.#sql.exec<{ at: number | null }>("select min(due) as at from mailboxes").one();
+    if (at !== null) await this.ctx.storage.setAlarm(alarmTime(at));
   }
 }
 
-const jitter = (env: Env) => Math.max(Number(env.PAUSE_MS || 2000), 1);
+interface Due extends Record<string, SqlStorageValue> {
+  mailbox: string;
+  due: number;
+  failures: number;
+}

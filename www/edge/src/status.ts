@@ -1,9 +1,9 @@
 // The status page: a table without scripts.
-import type { MailboxStatus } from "./objects";
+import type { MailboxStatus } from "./env";
 
 export const PER_PAGE = 100;
 
-type Row = Partial<MailboxStatus> & { mailbox: string };
+export type Row = Partial<MailboxStatus> & { mailbox: string };
 
 /** The label of each phase, in order of importance. */
 const LABELS = {
@@ -13,50 +13,27 @@ const LABELS = {
   waiting: "waiting",
   new: "new",
 };
-const ALWAYS_SHOWN = ["failing", "up to date"];
 
-const STYLE = `
-:root { color-scheme: light dark; --line: light-dark(#dbe2e3, #2b383c); --muted: light-dark(#526063, #9fb0b3); --surface: light-dark(#fff, #161e21);
-  --good: light-dark(#1d6b3c, #7fd6a0); --good-soft: light-dark(#e3f3e8, #163122); --bad: light-dark(#a8261f, #ff9d94); --bad-soft: light-dark(#fdeceb, #3a1b19);
-  --busy: light-dark(#0b6470, #69cbd2); --busy-soft: light-dark(#e0f0f1, #173438); --calm: light-dark(#526063, #9fb0b3); --calm-soft: light-dark(#edf1f1, #1f2a2d); }
-body { margin: 0 auto; max-width: 72rem; padding: 2rem 1.25rem 4rem; font: 15px/1.5 ui-sans-serif, system-ui, "Segoe UI", sans-serif;
-  background: light-dark(#f5f7f7, #0f1517); color: light-dark(#16201f, #e7eeee); }
-h1 { font-size: 1.35rem; margin: 0; } header p, footer { color: var(--muted); margin: .15rem 0 1.5rem; }
-ul.sum { display: flex; flex-wrap: wrap; gap: .75rem; list-style: none; padding: 0; margin: 0 0 1.5rem; }
-ul.sum li { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: .6rem 1rem; min-width: 6.5rem; }
-ul.sum b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .6rem 1rem; vertical-align: top; white-space: nowrap; }
-th { font-size: .8rem; font-weight: 600; color: var(--muted); border-bottom: 1px solid var(--line); } tr + tr td { border-top: 1px solid var(--line); }
-td.n { text-align: right; font-variant-numeric: tabular-nums; } th.n { text-align: right; }
-tr.why td { border-top: 0; padding-top: 0; white-space: normal; color: var(--muted); font-size: .88rem; overflow-wrap: anywhere; }
-@media (max-width: 40rem) { body { padding: 1.25rem .75rem 3rem; } th, td { padding: .5rem .65rem; } td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
-  .less { display: none; } ul.sum { gap: .5rem; } ul.sum li { min-width: 0; flex: 1 1 5rem; padding: .4rem .7rem; } }
-.is { border-radius: 99px; padding: .1rem .65rem; font-size: .85rem; font-weight: 600; color: var(--calm); background: var(--calm-soft); }
-.is.current { color: var(--good); background: var(--good-soft); } .is.failed { color: var(--bad); background: var(--bad-soft); } .is.syncing { color: var(--busy); background: var(--busy-soft); }
-.none { padding: 2.5rem 1rem; text-align: center; color: var(--muted); } code { font-size: .9em; } a { color: var(--busy); }
-`;
+const STYLE = `:root { color-scheme: light dark } body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif }
+table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .4rem .7rem; vertical-align: top } tr + tr td { border-top: 1px solid #8884 }
+.n { text-align: right; font-variant-numeric: tabular-nums } tr.why td { border-top: 0; padding-top: 0; overflow-wrap: anywhere } .scroll { overflow-x: auto }
+.is { font-weight: 600 } .current { color: light-dark(#1d6b3c, #7fd6a0) } .failed { color: light-dark(#a8261f, #ff9d94) } .syncing { color: light-dark(#0b6470, #69cbd2) }`;
 
 export async function statusPage(count: number, rows: Row[], after: string): Promise<Response> {
   const now = Date.now();
-  const counts = Object.entries(LABELS).map(
-    ([phase, label]) => [label, rows.filter((row) => row.phase === phase).length] as const,
-  );
-  const shown = counts.filter(([label, n]) => n || ALWAYS_SHOWN.includes(label));
+  const counts = Object.entries(LABELS)
+    .map(([phase, label]) => `${rows.filter((row) => row.phase === phase).length} ${label}`)
+    .filter((text) => !text.startsWith("0 "));
   const some = rows.length < count ? `, ${rows.length} of them here` : "";
   const last = rows.at(-1)?.mailbox;
+  const next = rows.length === PER_PAGE && last !== undefined ? `?after=${encodeURIComponent(last)}` : "";
   const body = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Recordings</title><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><style>${STYLE}</style></head><body>
-<header><h1>Recordings</h1><p>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}, as of ${timeHtml(now, now)}</p></header>
-${
-  count
-    ? `<ul class="sum">${shown.map(([label, n]) => `<li><b>${n}</b>${label}</li>`).join("")}</ul>
-<div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n less">Items</th><th class="n less">Sent</th></tr></thead>
-<tbody>${rows.map((row) => rowHtml(row, now)).join("\n")}</tbody></table></div>`
-    : `<div class="scroll none">No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/ORGANIZER</code></div>`
-}
-<footer><p>${after ? `<a href="/">first</a> ` : ""}${rows.length === PER_PAGE && last !== undefined ? `<a href="/?after=${encodeURIComponent(last)}">next ${PER_PAGE}</a> ` : ""}</p></footer>
-</body></html>`;
+<html lang="en"><head><meta charset="utf-8"><title>Mailboxes</title><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><style>${STYLE}</style></head><body>
+<h1>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}</h1><p>${counts.join(", ")}, as of ${timeHtml(now)}</p>
+${count ? "" : "<p>No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/NAME</code></p>"}
+<div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n">Items</th><th class="n">Sent</th></tr></thead>
+<tbody>${rows.map((row) => rowHtml(row, now)).join("\n")}</tbody></table></div>
+<p>${after ? `<a href="/">first</a> ` : ""}${next ? `<a href="/${next}">next ${PER_PAGE}</a>` : ""}</p></body></html>`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(STYLE));
   const hash = btoa(String.fromCharCode(...new Uint8Array(digest)));
   return new Response(body, {
@@ -69,38 +46,22 @@ ${
   });
 }
 
-function rowHtml(row: Row, now: number): string {
-  const phase = row.phase ?? "new";
-  const error = row.lastError
-    ? `<b>${escapeHtml(row.lastError.code)}</b> ${escapeHtml(row.lastError.message)}${row.lastError.requestId ? ` (request ${escapeHtml(row.lastError.requestId)})` : ""}`
-    : "";
-  const subscription = row.subscribeError ? `<b>notifications</b> ${escapeHtml(row.subscribeError)}` : "";
-  const why = [error, subscription].filter(Boolean).join("<br>");
-  return `<tr><td>${escapeHtml(row.mailbox)}</td><td><span class="is ${phase}">${LABELS[phase]}</span></td><td>${timeHtml(row.lastSync, now)}</td><td>${row.nextTry !== undefined && row.nextTry <= now ? "now" : timeHtml(row.nextTry, now)}</td><td class="n less">${
+function rowHtml({ mailbox, phase = "new", lastError, subscribeError, ...row }: Row, now: number): string {
+  const id = lastError?.requestId ? ` (request ${escapeHtml(lastError.requestId)})` : "";
+  const why = [
+    lastError && `<b>${escapeHtml(lastError.code)}</b> ${escapeHtml(lastError.message)}${id}`,
+    subscribeError && `<b>notifications</b> ${escapeHtml(subscribeError)}`,
+  ].filter(Boolean);
+  const next = row.nextTry !== undefined && row.nextTry <= now ? "now" : timeHtml(row.nextTry);
+  return `<tr><td>${escapeHtml(mailbox)}</td><td><span class="is ${phase}">${LABELS[phase]}</span></td><td>${timeHtml(row.lastSync)}</td><td>${next}</td><td class="n">${
     row.items ?? ""
-  }</td><td class="n less">${row.sent ?? ""}</td></tr>${why && `<tr class="why"><td colspan="6">${why}</td></tr>`}`;
+  }</td><td class="n">${row.sent ?? ""}</td></tr>${why.length ? `<tr class="why"><td colspan="6">${why.join("<br>")}</td></tr>` : ""}`;
 }
 
-/** Returns a relative time. Its tooltip has the exact one. */
-function timeHtml(at: number | undefined, now: number): string {
-  if (at === undefined) return "–";
-  const iso = new Date(at).toISOString();
-  const seconds = Math.round((at - now) / 1000);
-  const [size, unit] =
-    Math.abs(seconds) < 90
-      ? [1, "second"]
-      : Math.abs(seconds) < 5400
-        ? [60, "minute"]
-        : Math.abs(seconds) < 129_600
-          ? [3600, "hour"]
-          : [86_400, "day"];
-  const words =
-    seconds === 0
-      ? at === now
-        ? iso.slice(0, 16).replace("T", " ") + " UTC"
-        : "now"
-      : new Intl.RelativeTimeFormat("en").format(Math.round(seconds / Number(size)), unit as "second");
-  return `<time datetime="${iso}" title="${iso}">${words}</time>`;
+function timeHtml(at: number | undefined): string {
+  return at === undefined
+    ? "–"
+    : `<time>${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC</time>`;
 }
 
 function escapeHtml(value: string): string {

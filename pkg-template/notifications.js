@@ -1,0 +1,144 @@
+// @ts-check
+// Receives Graph's change notifications. See Microsoft's pages "Receive change notifications
+// through webhooks" (validation, responses, slow endpoints) and "Reduce missing subscriptions and
+// change notifications" (lifecycle). Anybody can send such a request: the cheap checks come first.
+import { badRequest, typeOf } from "./error.js";
+
+export { nextAlarm } from "./next-alarm.js";
+export { subscriptionLimits, subscriptions } from "./subscriptions.js";
+
+/** The limits of an accepted body: its bytes and its notifications. Graph sends far less. */
+const MAX_BYTES = 1 << 20;
+const MAX_NOTIFICATIONS = 1000;
+/** In milliseconds. A body that takes longer is not one of Graph, which waits 10 s in all. */
+const MAX_BODY_TIME = 5000;
+/** The longest `clientState` (Graph's page "subscription resource type"). */
+const MAX_CLIENT_STATE = 128;
+const encoder = new TextEncoder();
+
+/** @type {typeof import("./notifications.js").handleNotification} */
+export async function handleNotification(request, options) {
+  const expected = readClientState(options?.clientState);
+  if (request.method !== "POST") return respond(405, null, { allow: "POST" });
+  // The validation token is decoded once, by searchParams, and returned as plain text, because it
+  // can contain HTML.
+  const token = new URL(request.url).searchParams.get("validationToken");
+  if (token !== null)
+    return respond(200, token, {
+      "content-type": "text/plain; charset=utf-8",
+      "x-content-type-options": "nosniff",
+    });
+  const body = await readBody(request);
+  if (typeof body === "number") return respond(body);
+  let list;
+  try {
+    list = JSON.parse(body)?.value;
+  } catch {
+    return respond(400);
+  }
+  if (!Array.isArray(list)) return respond(400);
+  if (list.length > MAX_NOTIFICATIONS) return respond(413);
+  const notifications = list
+    .filter((one) => isGenuine(one?.clientState, expected) && typeof one.subscriptionId === "string")
+    .map(readNotification);
+  const ids = (some) => [...new Set(some.map(({ subscriptionId }) => subscriptionId))];
+  /** @param {import("./notifications.js").Notification} notification */
+  const endsSoon = ({ lifecycleEvent }) =>
+    lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired";
+  // Forged notifications get the same response as genuine ones.
+  return {
+    ...respond(202),
+    notifications,
+    wake: ids(notifications),
+    renew: ids(notifications.filter(endsSoon)),
+  };
+}
+
+/** @type {typeof import("./notifications.js").clientStateFor} */
+export async function clientStateFor(secret, name) {
+  if (typeof secret !== "string" || secret.length < 32)
+    throw badRequest("the secret of clientStateFor() must be a string of at least 32 random characters");
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), hmac, false, ["sign"]);
+  const signature = await crypto.subtle.sign("HMAC", key, encoder.encode(name));
+  return [...new Uint8Array(signature)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A result without notifications. */
+const respond = (status, body = null, headers = {}) => ({
+  response: new Response(body, { status, headers }),
+  notifications: [],
+  wake: [],
+  renew: [],
+});
+
+/** Returns the accepted values of `clientState`. */
+function readClientState(clientState) {
+  const list = Array.isArray(clientState) ? clientState : [clientState];
+  if (!list.length)
+    throw badRequest("options.clientState of handleNotification() must not be an empty array");
+  for (const one of list) {
+    if (typeof one !== "string" || !one || one.length > MAX_CLIENT_STATE)
+      throw badRequest(
+        `options.clientState of handleNotification() must be a string of 1 to ${MAX_CLIENT_STATE} characters, or an array of them, got ${typeOf(one)}${one?.length > MAX_CLIENT_STATE ? " that is longer" : ""}`,
+      );
+  }
+  return list;
+}
+
+/**
+ * Copies the known properties of a notification. The others may have any size and type.
+ *
+ * @returns {import("./notifications.js").Notification}
+ */
+function readNotification(one) {
+  const known = ["subscriptionId", "changeType", "lifecycleEvent", "resource", "tenantId"];
+  const found = known.filter((name) => typeof one[name] === "string").map((name) => [name, one[name]]);
+  return /** @type {any} */ (Object.fromEntries(found));
+}
+
+/** Compares a value with each accepted one, in a time that does not depend on equal characters. */
+function isGenuine(given, expected) {
+  // The type and the lengths are not secret, and cheap to compare.
+  if (typeof given !== "string") return false;
+  let found = false;
+  for (const one of expected) {
+    if (given.length !== one.length) continue;
+    let difference = 0;
+    for (let at = 0; at < one.length; at++) difference |= given.charCodeAt(at) ^ one.charCodeAt(at);
+    found = difference === 0 || found;
+  }
+  return found;
+}
+
+/**
+ * Reads a body. Resolves to the status of the response if the body is too large, by its
+ * Content-Length or while it arrives, if it takes too long, or if it ends early.
+ */
+async function readBody(request) {
+  if (Number(request.headers.get("content-length")) > MAX_BYTES) return 413;
+  if (!request.body) return "";
+  const reader = request.body.getReader();
+  const decoder = new TextDecoder();
+  let timer;
+  const timedOut = new Promise((resolve) => (timer = setTimeout(resolve, MAX_BODY_TIME)));
+  let [text, size, status] = ["", 0, 0];
+  try {
+    while (!status) {
+      const read = await Promise.race([reader.read(), timedOut]);
+      if (!read) status = 408;
+      else if (read.done) return text + decoder.decode();
+      else {
+        size += read.value.byteLength;
+        if (size > MAX_BYTES) status = 413;
+        else text += decoder.decode(read.value, { stream: true });
+      }
+    }
+  } catch {
+    status = 400;
+  } finally {
+    clearTimeout(timer);
+  }
+  reader.cancel().catch(() => {});
+  return status;
+}

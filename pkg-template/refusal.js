@@ -1,0 +1,23 @@
+// @ts-check
+// What may be told about a response that refuses a request.
+
+/** In milliseconds. A longer `Retry-After` is ignored. */
+export const DAY = 86_400_000;
+
+/** Returns a text from a server without the secrets of the request and without long words. */
+export function withoutSecrets(text, secrets) {
+  const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
+  const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);
+  return hidden.replaceAll(/\S{40,}/g, "…");
+}
+
+/**
+ * Returns the time that a `Retry-After` names, in seconds or as a date. Undefined if it names none,
+ * one in the past, or one that is more than a day ahead.
+ *
+ * @param {string | null} header
+ */
+export function retryTime(header) {
+  const at = Number(header) > 0 ? Date.now() + Number(header) * 1000 : Date.parse(header);
+  return at > Date.now() && at - Date.now() <= DAY ? new Date(at) : undefined;
+}

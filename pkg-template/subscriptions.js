@@ -1,0 +1,294 @@
+// @ts-check
+// Creates, renews, replaces and deletes subscriptions. See Microsoft's pages "subscription resource
+// type", "Create subscription" and "Set up notifications for changes in resource data".
+import { DeltaError, badRequest, typeOf } from "./error.js";
+import { retryTime, withoutSecrets } from "./refusal.js";
+
+const MINUTE = 60_000;
+/** Left of the longest lifetime for clocks that differ. */
+const CLOCK_MARGIN = 10 * MINUTE;
+/**
+ * The longest lifetime in minutes, the changes that a subscription may name, and the paths, where
+ * `~` is `me` or `users/*`. From the tables "Supported resources" and "Subscription lifetime" of
+ * Graph's page "Set up notifications for changes in resource data" (2025-03-05). Only kinds with a
+ * delta query are listed.
+ *
+ * @type {[minutes: number, changeType: string, paths: string][]}
+ */
+const KINDS = [
+  [41_760, "updated,deleted", "users users/* groups groups/* groups/*/members groups/*/owners"],
+  [10_080, "created,updated,deleted", "~/events ~/messages ~/contacts ~/mailfolders/*/messages"],
+  [42_300, "updated", "~/drive/root drives/*/root sites/*/lists/*"],
+  [4320, "created", "communications/onlinemeetings/getallrecordings"],
+  [4320, "created", "communications/onlinemeetings/getalltranscripts"],
+  [4320, "created", "communications/onlinemeetings/*/recordings communications/onlinemeetings/*/transcripts"],
+  [4320, "created", "users/*/onlinemeetings/getallrecordings users/*/onlinemeetings/getalltranscripts"],
+  [4320, "created,updated,deleted", "teams/*/channels/*/messages chats/*/messages"],
+  [4230, "created,updated,deleted", "~/todo/lists/*/tasks"],
+];
+/** The roots of the clouds (Graph's page "National cloud deployments"). */
+const CLOUDS = {
+  global: "https://graph.microsoft.com/v1.0",
+  usgov: "https://graph.microsoft.us/v1.0",
+  "usgov-dod": "https://dod-graph.microsoft.us/v1.0",
+  china: "https://microsoftgraph.chinacloudapi.cn/v1.0",
+};
+const encoder = new TextEncoder();
+
+/** @type {typeof import("./notifications.js").subscriptionLimits} */
+export function subscriptionLimits(resource) {
+  // A key in parentheses is a segment of its own.
+  const path = resource
+    .toLowerCase()
+    .replaceAll(/\('([^']*)'\)/g, "/$1")
+    .replace(/\?.*/, "");
+  const found = KINDS.find(([, , patterns]) =>
+    patterns.split(" ").some((pattern) => {
+      const source = pattern.replace("~", "(me|users/*)").replaceAll("*", "[^/]+");
+      return new RegExp(`^/?${source}$`).test(path);
+    }),
+  );
+  return found && { lifetime: found[0] * MINUTE, changeType: found[1] };
+}
+
+/** @type {typeof import("./notifications.js").subscriptions} */
+export function subscriptions(options) {
+  const { token, resource, clientState, timeout = 30_000, fetch = globalThis.fetch } = options ?? {};
+  const root = rootOf(options);
+  const url = readUrl(options, "notificationUrl");
+  const lifecycleUrl = options.lifecycleNotificationUrl ? readUrl(options, "lifecycleNotificationUrl") : url;
+  if (typeof token !== "function" && typeof (/** @type {any} */ (token)?.getToken) !== "function")
+    throw badRequest(`options.token of subscriptions() must be a token source, got ${typeOf(token)}`);
+  for (const [name, value, longest] of /** @type {[string, string, number][]} */ ([
+    ["resource", resource, 1000],
+    ["clientState", clientState, 128],
+  ])) {
+    if (typeof value !== "string" || !value || value.length > longest)
+      throw badRequest(
+        `options.${name} of subscriptions() must be a string of 1 to ${longest} characters, got ${typeOf(value)}`,
+      );
+  }
+  const limits = subscriptionLimits(resource);
+  const { lifetime = limits ? limits.lifetime - CLOCK_MARGIN : 0 } = options;
+  const { changeType = limits?.changeType } = options;
+  if (!(lifetime > 0) || !changeType)
+    throw badRequest(
+      "Graph documents no notifications for options.resource of subscriptions(): poll it, or set options.lifetime and options.changeType",
+    );
+
+  /**
+   * Sends a request, unless the signal fires before. Asks once for another token if Graph refuses
+   * the first one.
+   */
+  async function send(method, id, body, signal) {
+    /** @type {{ reason: string, claims?: string }} */
+    let request = { reason: "start" };
+    for (let isLast = false; ; isLast = true) {
+      const accessToken = await readToken(
+        token,
+        { ...request, scopes: [`${root.origin}/.default`] },
+        timeout,
+      );
+      signal?.throwIfAborted();
+      let response;
+      try {
+        response = await fetch(`${root.href}/subscriptions${id ? `/${encodeURIComponent(id)}` : ""}`, {
+          method,
+          headers: { authorization: `Bearer ${accessToken}`, "content-type": "application/json" },
+          ...(body && { body: JSON.stringify(body) }),
+          redirect: "manual",
+          signal: AbortSignal.timeout(timeout),
+        });
+      } catch (cause) {
+        throw new DeltaError("Graph did not respond to a request for a subscription; try again later", {
+          code: "network",
+          retryable: true,
+          cause,
+        });
+      }
+      if (
+        response.type === "opaqueredirect" ||
+        (response.status >= 300 && response.status < 400) ||
+        !isFrom(response, root)
+      )
+        throw new DeltaError("a request for a subscription was redirected; a token is sent to Graph only", {
+          code: "foreign-link",
+          status: response.status,
+        });
+      if (response.status === 401 && !isLast) {
+        const claims = claimsOf(response.headers.get("www-authenticate") ?? "");
+        request = claims ? { reason: "claims", claims } : { reason: "unauthorized" };
+        continue;
+      }
+      return { response, secrets: [accessToken, clientState] };
+    }
+  }
+
+  /** Resolves to the subscription in a response, or rejects with the refusal. */
+  async function read({ response, secrets }, settings) {
+    if (!response.ok) throw await refusalOf(response, secrets);
+    const json = await response.json().catch(() => undefined);
+    const end = Date.parse(json?.expirationDateTime);
+    if (typeof json?.id !== "string" || !json.id || !(end > 0))
+      throw new DeltaError("Graph's response is not a subscription", { code: "protocol", retryable: true });
+    const now = Date.now();
+    // Graph never grants more time than requested, so that a later end is wrong.
+    const expiresAt = Math.min(end, now + lifetime);
+    // A third of the time is left for attempts to renew it.
+    return {
+      id: json.id,
+      expiresAt,
+      renewAt: Math.max(expiresAt - (expiresAt - now) / 3, now + MINUTE),
+      settings,
+    };
+  }
+
+  return {
+    async ensure(current, { renew = false, signal } = {}) {
+      // A renewal can change none of these.
+      const settings = await hash([resource, changeType, url, lifecycleUrl, clientState]);
+      const isCurrent = current?.settings === settings;
+      if (isCurrent && !renew && Date.now() < current.renewAt) return current;
+      const expirationDateTime = new Date(Date.now() + lifetime).toISOString();
+      if (isCurrent) {
+        const renewed = await send("PATCH", current.id, { expirationDateTime }, signal);
+        if (renewed.response.status !== 404) return read(renewed, settings);
+      } else if (current) {
+        const { response, secrets } = await send("DELETE", current.id, undefined, signal);
+        // After another refusal the old subscription may remain until it expires.
+        if (response.status === 429 || response.status >= 500) throw await refusalOf(response, secrets);
+      }
+      return read(
+        await send(
+          "POST",
+          undefined,
+          {
+            changeType,
+            notificationUrl: url,
+            // Required for subscriptions longer than an hour.
+            lifecycleNotificationUrl: lifecycleUrl,
+            resource,
+            expirationDateTime,
+            clientState,
+          },
+          signal,
+        ),
+        settings,
+      );
+    },
+    async delete({ id }) {
+      const { response, secrets } = await send("DELETE", id);
+      if (!response.ok && response.status !== 404) throw await refusalOf(response, secrets);
+    },
+  };
+}
+
+/** Returns the origin and the URL of the cloud or of the endpoint, without a slash at the end. */
+function rootOf(options) {
+  const { cloud = "global", endpoint } = options ?? {};
+  const text = endpoint ?? (Object.hasOwn(CLOUDS, cloud) ? CLOUDS[cloud] : undefined);
+  const url = parseUrl(text);
+  const isSafe =
+    url?.protocol === "https:" ||
+    (url?.protocol === "http:" && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname));
+  if (!isSafe || url.username || url.password || url.search || url.hash)
+    throw badRequest(
+      'options.cloud of subscriptions() must be the name of a cloud, or options.endpoint a root such as "https://graph.microsoft.com/v1.0"; http is allowed for loopback only',
+    );
+  return { origin: url.origin, href: url.href.replace(/\/+$/, "") };
+}
+
+/** Returns the URL at which Graph calls this Worker. Graph requires https. */
+function readUrl(options, name) {
+  const text = options?.[name];
+  if (parseUrl(text)?.protocol !== "https:")
+    throw badRequest(`options.${name} of subscriptions() must be an https URL, got ${typeOf(text)}`);
+  return text;
+}
+
+function parseUrl(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a response has the origin of Graph. A `fetch` of the caller may follow redirects. */
+const isFrom = ({ url }, root) => !url || parseUrl(url)?.origin === root.origin;
+
+async function readToken(source, request, timeout) {
+  const { scopes, claims } = request;
+  let result;
+  try {
+    const signal = AbortSignal.timeout(timeout);
+    if (typeof source === "function") result = await source({ ...request, signal });
+    else
+      result = await source.getToken(scopes, {
+        ...(claims && { claims, enableCae: true }),
+        abortSignal: signal,
+      });
+  } catch (cause) {
+    if (cause instanceof DeltaError) throw cause;
+    throw new DeltaError("options.token of subscriptions() failed; see the cause", {
+      code: "unauthorized",
+      retryable: true,
+      cause,
+    });
+  }
+  const found = result?.accessToken ?? result?.token ?? result;
+  // The host's error for a header with other characters would contain them.
+  if (typeof found === "string" && /^[\x21-\x7e]+$/.test(found)) return found;
+  throw new DeltaError("options.token of subscriptions() returned no usable token", {
+    code: "unauthorized",
+    retryable: false,
+  });
+}
+
+/** Returns the claims of a challenge, decoded. Undefined if there are none. */
+function claimsOf(challenge) {
+  try {
+    const claims = atob(/claims="([^"]+)"/.exec(challenge)?.[1] ?? "");
+    JSON.parse(claims);
+    return claims;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns a refusal as an error, without secrets. */
+async function refusalOf(response, secrets) {
+  const { status } = response;
+  const { error } = (await response.json().catch(() => undefined)) ?? {};
+  const codes = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    409: "conflict",
+    429: "throttled",
+  };
+  // Graph also responds with 400 if the notification URL does not respond to the validation in
+  // time.
+  const retryable = [400, 408, 429].includes(status) || status >= 500;
+  const code = codes[status] ?? (retryable ? "network" : "protocol");
+  const [graphCode, message] = [error?.code, error?.message].map((text) =>
+    typeof text === "string" ? text : "",
+  );
+  const words = `Graph refused the subscription: ${status} ${graphCode} ${message}`.trim();
+  const retryAt = retryable ? retryTime(response.headers.get("retry-after")) : undefined;
+  const requestId = response.headers.get("request-id");
+  return new DeltaError(withoutSecrets(words, secrets).slice(0, 300), {
+    code,
+    status,
+    retryable,
+    ...(/^[\w.-]{1,100}$/.test(graphCode) && { graphCode }),
+    ...(retryAt && { retryAt }),
+    ...(requestId && { requestId }),
+  });
+}
+
+async function hash(values) {
+  const digest = await crypto.subtle.digest("SHA-256", encoder.encode(JSON.stringify(values)));
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,257 @@
+// The Worker of docs/edge.md, from the text of the page: it compiles with Cloudflare's types, fits
+// in 60 lines, and runs in workerd against Graph's own addresses, which lead to the fake Graph.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { after, afterEach, before, test } from "node:test";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { startFake } from "../fake.mjs";
+import { until } from "../wait.mjs";
+import { bundle, startWorker } from "./workerd.mjs";
+
+const root = new URL("../..", import.meta.url).pathname;
+const folder = `${root}tests/node_modules/.docs-edge`;
+const GRAPH = "https://graph.microsoft.com/v1.0";
+const STATE = "a state of the tests, which is long enough";
+const SINK = `export default { async queue(batch, env) {
+  await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
+} };`;
+/** The Workers of the page: the example, and the one with the changes for several mailboxes. */
+const WORKERS = {
+  users: { binding: "USERS", className: "Users" },
+  calendars: { binding: "CALENDARS", className: "Calendar" },
+};
+/** What `wrangler types` writes. */
+const envOf = ({ binding, className }) => `interface Env {
+  ${binding}: DurableObjectNamespace<import("./index").${className}>;
+  CHANGES: Queue;
+  TENANT: string; CLIENT: string; URL: string; SECRET: string; STATE: string;
+}`;
+
+/** The code of each Worker. */
+const code = {};
+let settings;
+let example;
+before(async () => {
+  const page = await readFile(`${root}docs/edge.md`, "utf8");
+  const block = (language) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "ms").exec(page)[1];
+  settings = JSON.parse(block("jsonc"));
+  code.users = block("ts");
+  code.calendars = patched(code.users, block("diff"));
+  for (const [name, worker] of Object.entries(WORKERS)) {
+    await mkdir(`${folder}/${name}`, { recursive: true });
+    await writeFile(`${folder}/${name}/index.ts`, code[name]);
+    await writeFile(`${folder}/${name}/env.d.ts`, envOf(worker));
+    const config = { extends: `${root}www/edge/tsconfig.json`, include: ["*.ts"] };
+    await writeFile(`${folder}/${name}/tsconfig.json`, JSON.stringify(config));
+  }
+});
+
+/** Replaces the lines of each part of a diff. */
+function patched(text, diff) {
+  const lines = (part, sign) =>
+    part
+      .split("\n")
+      .filter((line) => line.startsWith(sign))
+      .map((line) => `${line.slice(1)}\n`)
+      .join("");
+  return diff.split("\n\n").reduce((rest, part) => {
+    assert.equal(rest.split(lines(part, "-")).length, 2, `the example has these lines once: ${part}`);
+    return rest.replace(lines(part, "-"), () => lines(part, "+"));
+  }, text);
+}
+
+after(() => rm(folder, { recursive: true }));
+afterEach(async () => {
+  await example?.stop();
+  example = undefined;
+});
+
+/** Starts a Worker of the page. `respond` may replace a response of Graph. */
+async function start(name) {
+  const { binding: object, className } = WORKERS[name];
+  const fake = await startFake();
+  const world = await fake.world({ populate: { users: 3 } });
+  const made = {
+    world,
+    messages: [],
+    requests: [],
+    subscriptions: new Map(),
+    /** By id: the path of the notification URL. */
+    paths: new Map(),
+    created: 0,
+    respond: () => undefined,
+  };
+  const outbound = async (request) => {
+    const url = new URL(request.url);
+    const path = url.href.slice(GRAPH.length);
+    if (url.origin === "https://login.microsoftonline.com")
+      return Response.json({ access_token: world.tokens.app, expires_in: 3600 });
+    assert.ok(url.href.startsWith(GRAPH), url.href);
+    made.requests.push(`${request.method} ${path.split("?")[0]}`);
+    const replaced = made.respond(path);
+    if (replaced) return replaced;
+    if (path.startsWith("/subscriptions")) return subscribed(request, path);
+    const headers = { authorization: request.headers.get("authorization") };
+    const response = await fetch(world.root + path, { headers });
+    const text = (await response.text()).replaceAll(world.root, GRAPH);
+    return new Response(text, { status: response.status, headers: { "content-type": "application/json" } });
+  };
+  async function subscribed(request, path) {
+    const { method } = request;
+    const body = await request.json();
+    const id = path.split("/")[2] ?? `s${(made.created += 1)}`;
+    if (body?.notificationUrl) made.paths.set(id, new URL(body.notificationUrl).pathname);
+    const echo = await made.notify("", { id, query: "?validationToken=a+token" });
+    assert.equal(await echo.text(), "a token");
+    made.subscriptions.set(id, { ...made.subscriptions.get(id), ...body, method });
+    return Response.json({ id, expirationDateTime: body.expirationDateTime });
+  }
+  const [{ binding, queue }] = settings.queues.producers;
+  const worker = await startWorker(
+    `${folder}/${name}/index.ts`,
+    {
+      compatibilityDate: settings.compatibility_date,
+      durableObjects: { [object]: { className, useSQLite: true } },
+      queueProducers: { [binding]: queue },
+      bindings: { ...settings.vars, SECRET: "not a real one", STATE },
+      outboundService: outbound,
+    },
+    [
+      {
+        name: "sink",
+        compatibilityDate: settings.compatibility_date,
+        modules: true,
+        script: SINK,
+        serviceBindings: {
+          END: async (request) => {
+            made.messages.push(...(await request.json()));
+            return new Response();
+          },
+        },
+        queueConsumers: { [queue]: { maxBatchSize: 100, maxBatchTimeout: 0 } },
+      },
+    ],
+    { handleStructuredLogs: ({ message }) => void made.logs.push(message) },
+  );
+  return Object.assign(made, {
+    worker,
+    logs: [],
+    tick: async () =>
+      (await worker.miniflare.getWorker("worker")).scheduled({ cron: settings.triggers.crons[0] }),
+    notify: (body, { id = "s1", query = "" } = {}) =>
+      worker.fetch(made.paths.get(id) + query, { method: "POST", body }),
+    add: (displayName) => world.edits({ collection: "users", op: "add", item: { displayName } }),
+    names: () => made.messages.map(({ item }) => item?.displayName),
+    async stop() {
+      await worker.dispose();
+      await fake.stop();
+    },
+  });
+}
+
+const notification = (change) =>
+  JSON.stringify({ value: [{ subscriptionId: "s1", changeType: "updated", clientState: STATE, ...change }] });
+
+test("the Worker of the page fits in sixty lines of 110 columns, and compiles, also with the changes", async () => {
+  const lines = code.users.trim().split("\n");
+  assert.ok(lines.length <= 60, `${lines.length} lines`);
+  for (const line of Object.values(code).flatMap((text) => text.split("\n")))
+    assert.ok(line.length <= 110, line);
+  for (const name of Object.keys(WORKERS)) {
+    const options = ["-p", `${folder}/${name}`];
+    const tsc = promisify(execFile)(`${root}node_modules/.bin/tsc`, options, { cwd: root });
+    await tsc.catch(({ stdout }) => assert.fail(stdout));
+  }
+  const bundled = await bundle(`${folder}/users/index.ts`);
+  const files = await Promise.all(
+    ["worker.mjs", "deltalink.wasm"].map((file) => readFile(`${bundled}/${file}`)),
+  );
+  const size = gzipSync(Buffer.concat(files), { level: 9 }).length;
+  console.log(
+    `scale: the Worker of docs/edge.md: ${lines.length} lines, ${Math.round(size / 1024)} KB gzipped`,
+  );
+  await rm(bundled, { recursive: true });
+});
+
+test("the Worker of the page sends the users of a tenant to a queue, woken by cron and notifications", async () => {
+  example = await start("users");
+  await example.tick();
+  await until(() => example.messages.length === 3 || `${example.messages.length} messages`);
+  await until(() => example.subscriptions.size === 1 || "no subscription");
+  const { resource, changeType, notificationUrl, clientState } = example.subscriptions.get("s1");
+  assert.deepEqual(
+    { resource, changeType, notificationUrl, clientState },
+    {
+      resource: "users",
+      changeType: "updated,deleted",
+      notificationUrl: settings.vars.URL,
+      clientState: STATE,
+    },
+  );
+
+  await example.add("Ann");
+  assert.equal((await example.notify(notification({ clientState: "forged" }))).status, 202);
+  assert.equal((await example.notify(notification())).status, 202);
+  await until(() => example.names().includes("Ann") || "no message about Ann");
+
+  const renewals = () => example.requests.filter((one) => one === "PATCH /subscriptions/s1").length;
+  assert.equal(renewals(), 0);
+  await example.notify(notification({ changeType: undefined, lifecycleEvent: "reauthorizationRequired" }));
+  await until(() => renewals() === 1 || "not renewed");
+  assert.equal((await example.worker.fetch("/")).status, 404);
+  const lines = example.logs.filter((line) => line.includes("event: 'round'"));
+  assert.ok(lines.length >= 3, example.logs.join("\n"));
+  assert.ok(lines.every((line) => !line.includes(example.world.tokens.app)));
+});
+
+test("the Worker of the page waits as long as Graph asks for, also after a notification", async () => {
+  example = await start("users");
+  await example.tick();
+  await until(() => example.subscriptions.size === 1 || "no subscription");
+  example.respond = (path) =>
+    path.startsWith("/users") && new Response("{}", { status: 429, headers: { "retry-after": "90" } });
+  await example.add("Bob");
+  const failures = () => example.logs.filter((line) => line.includes("event: 'failed'"));
+  await example.notify(notification());
+  await until(() => failures().length === 1 || example.logs.join("\n"));
+  assert.match(failures()[0], /reason: 'retry-after'/);
+  example.respond = () => undefined;
+  const { length } = example.requests;
+  await example.notify(notification());
+  await example.tick();
+  // The object has handled both when it answers a third one.
+  await example.notify(notification());
+  assert.equal(example.requests.length, length, "no request before the end of the throttle");
+});
+
+test("with the changes of the page it sends the calendars of three users, each with its own secret", async () => {
+  example = await start("calendars");
+  const people = ["ann@contoso.com", "bob@contoso.com", "cho@contoso.com"];
+  const at = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();
+  const add = (user, subject) => {
+    const item = { subject, start: at(24), end: at(25) };
+    return example.world.edits({ collection: "events", op: "add", user, item });
+  };
+  for (const user of people) {
+    await example.world.token({ kind: "app", user });
+    await add(user, `of ${user}`);
+  }
+  await example.tick();
+  const sent = () => example.messages.map(({ user, item }) => `${user} ${item.subject}`).sort();
+  await until(() => sent().join() === people.map((user) => `${user} of ${user}`).join() || sent().join());
+  await until(() => example.subscriptions.size === 3 || `${example.subscriptions.size} subscriptions`);
+  const bySubscription = [...example.subscriptions];
+  assert.equal(new Set(bySubscription.map(([, { clientState }]) => clientState)).size, 3);
+  const [id, { clientState }] = bySubscription.find(([, { resource }]) => resource.includes("bob"));
+  const [otherId] = bySubscription.find(([, { resource }]) => resource.includes("ann"));
+
+  for (const user of people) await add(user, "new");
+  const { length } = example.requests;
+  assert.equal((await example.notify(notification({ clientState }), { id: otherId })).status, 202);
+  assert.equal(example.requests.length, length, "the secret of Bob is not that of Ann");
+  await example.notify(notification({ clientState }), { id });
+  await until(() => sent().includes("bob@contoso.com new") || sent().join());
+  assert.equal(example.messages.length, 4);
+});

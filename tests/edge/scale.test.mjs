@@ -1,0 +1,121 @@
+// The simulation of `make scale`: fifty mailboxes in workerd do what the planning module says, and
+// the limits hold in a simulated day.
+import assert from "node:assert/strict";
+import { afterEach, before, test } from "node:test";
+import { loadPlan } from "../scale/plan.mjs";
+import { simulate } from "../scale/simulate.mjs";
+import { event, until } from "../wait.mjs";
+import { startEdge } from "./harness.mjs";
+
+const HOUR = 3_600_000;
+let plan;
+let edge;
+before(async () => (plan = await loadPlan()));
+afterEach(async () => {
+  await edge?.stop();
+  edge = undefined;
+});
+
+test("fifty objects make the calls and write the rows that the simulation counts", async () => {
+  // Long enough for all to ask for a permit before the first round ends.
+  const pause = 1000;
+  edge = await startEdge({ acceptsBatch: () => true, pause, settings: { SPREAD_MS: "0" } });
+  const roundsAtOnce = Number(edge.bindings.ROUNDS_AT_ONCE);
+  const people = await edge.people(50, 1);
+  await Promise.all(people.map((person) => edge.add(person)));
+  await edge.quiet(people);
+  await until(
+    async () => (await edge.statuses()).every(({ subscription }) => subscription) || "no subscription",
+  );
+  const counts = async () => (await edge.worker.fetch("/test/counts")).json();
+  const queued = async () => (await edge.worker.fetch("/test/queued")).json();
+
+  for (const [what, start] of [
+    ["a run of the cron trigger", () => edge.tick()],
+    ["a notification for each", () => Promise.all(people.map((person) => edge.notify(person)))],
+  ]) {
+    for (const person of people) await edge.record(person);
+    await until(async () => {
+      const statuses = await edge.statuses();
+      return statuses.every(({ notBefore }) => notBefore <= Date.now()) || "the pause is not over";
+    });
+    await counts();
+    const before = edge.requests.length;
+    const all = event();
+    let [inFlight, most] = [0, 0];
+    edge.hooks.request = async () => {
+      most = Math.max(most, ++inFlight);
+      await all.fired;
+      inFlight -= 1;
+    };
+    await start();
+    await until(async () => (await queued()) === people.length || `${await queued()} have asked`);
+    all.fire();
+    await edge.quiet(people);
+    await until(async () => (await queued()) === 0 || `${await queued()} have a permit`);
+    // The alarm sets the next one after it has released its permit.
+    const expected = simulated(what, people.length, roundsAtOnce, pause);
+    const counted = {};
+    await until(async () => {
+      for (const [name, n] of Object.entries(await counts())) counted[name] = (counted[name] ?? 0) + n;
+      return counted["mailboxes rows"] >= expected["mailboxes rows"] || JSON.stringify(counted);
+    });
+    delete counted["budget rows"];
+    assert.deepEqual({ ...counted, requests: edge.requests.length - before, most }, expected, what);
+    edge.hooks.request = async () => {};
+  }
+  console.log(`scale: 50 mailboxes in workerd and in the simulation: equal counts`);
+});
+
+/** The same counts of the simulation: a tick, or a notification for each; one change for each. */
+function simulated(what, mailboxes, roundsAtOnce, pause) {
+  const isTick = what.includes("cron");
+  const { calls, graph, permits, rows } = simulate(plan, {
+    mailboxes,
+    roundsAtOnce,
+    pause,
+    spread: 0,
+    changesPerDay: 0,
+    // Each mailbox has a subscription already, which is set below.
+    notifications: false,
+    failing: 0,
+    duration: HOUR / 2,
+    cron: isTick ? HOUR : Infinity,
+    // Rounds take longer than all need to ask for a permit.
+    roundTime: 100,
+    prepare({ events, kinds, all, start }) {
+      for (const one of all) {
+        one.subscribeAt = one.alarm = start + 24 * HOUR;
+        one.pending.push(start - 1);
+        if (!isTick) events.push(start + 1, kinds.NOTIFY, one.id);
+      }
+    },
+    tick: isTick,
+  });
+  const { rounds, failed, wake, notify, ...others } = calls;
+  assert.deepEqual([rounds, failed], [mailboxes, 0]);
+  return {
+    ...others,
+    ...(isTick ? { wake } : { notify }),
+    "mailboxes rows": rows.mailboxes,
+    "store rows": rows.store,
+    requests: graph.requests,
+    most: permits.most,
+  };
+}
+
+test("a simulated day stays within Graph's limits, and its notifications make it fresh", () => {
+  const pushed = simulate(plan, { mailboxes: 300, cron: HOUR, spread: 50 * 60_000 });
+  const polled = simulate(plan, { mailboxes: 300, notifications: false });
+  for (const { graph, calls, messages, undelivered, permits } of [pushed, polled]) {
+    assert.ok(graph.mostOfApp < 130_000 && graph.mostOfMailbox < 10_000);
+    assert.ok(permits.most <= 10);
+    assert.ok(messages > 5000 && undelivered < 300, `${messages} and ${undelivered}`);
+    assert.equal(calls.acquire - calls.release, 0);
+  }
+  assert.ok(pushed.staleness.p50 < 30_000, `${pushed.staleness.p50} ms`);
+  assert.ok(polled.staleness.p50 > 300_000 && polled.staleness.most < 20 * 60_000);
+  assert.ok(pushed.graph.requests < polled.graph.requests / 2);
+  const again = simulate(plan, { mailboxes: 300, notifications: false });
+  assert.deepEqual(again, polled, "the same seed gives the same day");
+});

@@ -1,0 +1,85 @@
+// `make scale`: prints the tables of docs/scale.md, and with WRITE=1 writes them. SIZES=1000,10000
+// simulates these numbers of mailboxes only.
+import { readFile, writeFile } from "node:fs/promises";
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { loadPlan } from "./plan.mjs";
+import { simulate } from "./simulate.mjs";
+
+const MINUTE = 60_000;
+const PAGE = new URL("../../docs/scale.md", import.meta.url);
+const sizes = (process.env.SIZES ?? "1000,10000,100000").split(",").map(Number);
+const hourly = { cron: 60 * MINUTE, spread: 50 * MINUTE };
+/** The number of permits that a size needs, with hourly rounds and with one each 15 minutes. */
+const permits = (mailboxes, each) => Math.max(10, Math.ceil(mailboxes / each));
+const TABLES = {
+  "Notifications, and the settings of `wrangler.jsonc`": () => ({}),
+  "Notifications, a cron trigger each hour, more permits": (size) => ({
+    ...hourly,
+    roundsAtOnce: permits(size, 1500),
+  }),
+  "No notifications, more permits": (size) => ({ notifications: false, roundsAtOnce: permits(size, 750) }),
+};
+
+const whole = (value) => Math.round(value).toLocaleString("en");
+const span = (ms) =>
+  ms === undefined ? "–" : ms < 100_000 ? `${whole(ms / 1000)} s` : `${(ms / MINUTE).toFixed(1)} min`;
+const ROWS = {
+  "cron trigger": ({ settings }) => `each ${settings.cron / MINUTE} min`,
+  "permits (`ROUNDS_AT_ONCE`)": ({ settings }) => whole(settings.roundsAtOnce),
+  rounds: ({ calls }) => whole(calls.rounds),
+  "requests to Graph": ({ graph }) => whole(graph.requests),
+  "most in 10 s, of 130,000 for the app": ({ graph }) => whole(graph.mostOfApp),
+  "most in 10 min, of 10,000 for a mailbox": ({ graph }) => whole(graph.mostOfMailbox),
+  "permits in use, at most": ({ permits }) => whole(permits.most),
+  "mailboxes that wait for a permit, at most": ({ permits }) => whole(permits.mostWaiting),
+  "**staleness**, median": ({ staleness }) => `**${span(staleness.p50)}**`,
+  "staleness, p99": ({ staleness }) => span(staleness.p99),
+  "staleness, at most": ({ staleness }) => span(staleness.most),
+  "requests a second to the budget, at most": ({ objects }) => whole(objects.mostOfBudget),
+  "requests a second to a registry, at most": ({ objects }) => whole(objects.mostOfRegistry),
+  "requests a second to a mailbox, at most": ({ objects }) => whole(objects.mostOfMailbox),
+  "requests to objects, with alarms": ({ objects }) => whole(objects.requests),
+  "of these, alarms of mailboxes": ({ calls }) => whole(calls.alarm),
+  "requests to the Worker": ({ workerRequests }) => whole(workerRequests),
+  "rows written": ({ rows }) => whole(Object.values(rows).reduce((sum, n) => sum + n, 0)),
+  "duration of objects, in GB-s": ({ objects }) => whole(objects.duration),
+  "operations of the queue": ({ queueOperations }) => whole(queueOperations),
+};
+
+if (!isMainThread) {
+  parentPort.postMessage(simulate(await loadPlan(), workerData));
+} else {
+  const tasks = Object.values(TABLES).flatMap((options) =>
+    sizes.map((mailboxes) => ({ mailboxes, ...options(mailboxes) })),
+  );
+  const results = [];
+  const next = tasks.entries();
+  /** Two at a time, the largest first. */
+  const queue = [...next].sort(([, one], [, other]) => other.mailboxes - one.mailboxes);
+  const run = async () => {
+    for (let task; (task = queue.shift());) {
+      const [at, options] = task;
+      results[at] = await new Promise((resolve, reject) => {
+        const worker = new Worker(new URL(import.meta.url), { workerData: options });
+        worker.once("message", resolve);
+        worker.once("error", reject);
+      });
+      console.error(`scale: ${whole(options.mailboxes)} mailboxes done, ${queue.length} to go`);
+    }
+  };
+  await Promise.all([run(), run()]);
+  const tables = Object.keys(TABLES).map((title, at) => {
+    const some = results.slice(at * sizes.length, (at + 1) * sizes.length);
+    const rows = Object.entries(ROWS).map(([name, read]) => `| ${name} | ${some.map(read).join(" | ")} |`);
+    const head = `| mailboxes | ${sizes.map(whole).join(" | ")} |\n|---|${sizes.map(() => "---:").join("|")}|`;
+    return `### ${title}\n\n${head}\n${rows.join("\n")}`;
+  });
+  const text = tables.join("\n\n");
+  console.log(text);
+  if (process.env.WRITE) {
+    const [start, end] = ["<!-- tables: make scale WRITE=1 -->", "<!-- end of tables -->"];
+    const page = await readFile(PAGE, "utf8");
+    const before = page.slice(0, page.indexOf(start) + start.length);
+    await writeFile(PAGE, `${before}\n\n${text}\n\n${page.slice(page.indexOf(end))}`);
+  }
+}
