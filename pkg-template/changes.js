@@ -138,13 +138,14 @@ export class Changes {
     let copies;
     if (!hasConsumer) copies = withItems;
     else if (this.#listeners.size) copies = structuredClone(withItems);
+    const olds = this.#readOlds(copies);
     return () => {
       if (this.#isClosed || !(withoutItems.length || series.length)) return undefined;
       this.#openChannel();
       this.#channel?.postMessage({ changes: withoutItems, series, info });
       // The round of this commit may have ended.
       this.#closeUnusedChannel();
-      return this.#announce(withoutItems, series, { ...info, remote: false }, copies);
+      return this.#announce(withoutItems, series, { ...info, remote: false }, copies, olds);
     };
   }
 
@@ -179,9 +180,9 @@ export class Changes {
   /**
    * Calls the listeners, after those of the previous commit have returned. Resolves when they have
    * returned, or earlier if `round()` or `sync()` is called. Without `withItems`, the items are
-   * read from the store.
+   * read from the store. `olds` are the completed `old` items of these.
    */
-  #announce(withoutItems, series, info, withItems) {
+  #announce(withoutItems, series, info, withItems, olds) {
     const ids = withoutItems.map(({ id }) => id);
     for (const observe of this.#observers) observe({ ids, series });
     const entries = [...this.#listeners];
@@ -191,7 +192,7 @@ export class Changes {
       try {
         const read = (completes) =>
           completes
-            ? this.#completeItems(withItems ?? withoutItems, series)
+            ? this.#completeItems(withItems ?? withoutItems, series, olds)
             : withoutSeenAs(withItems ?? this.#addItems(withoutItems));
         // Raw and completed changes are read at most once, and only if a listener needs them.
         const reads = new Map();
@@ -230,25 +231,44 @@ export class Changes {
   }
 
   /**
+   * Reads what the `old` items of a page get from their series, before the commit of the page: a
+   * store serves reads and writes in the order of their calls. Resolves to the completed items by
+   * id.
+   */
+  #readOlds(changes) {
+    if (!changes || ![...this.#listeners.values()].includes(true)) return undefined;
+    const withOld = changes.filter(({ old }) => old);
+    if (!withOld.length) return undefined;
+    const olds = this.#reader
+      .completed(withOld.map(({ old }) => old))
+      .then((items) => new Map(withOld.map(({ id }, position) => [id, items[position]])));
+    // The announcement reports the error.
+    olds.catch(() => {});
+    return olds;
+  }
+
+  /**
    * Adds completed items to changes, without series masters. If a master has changed, the other
    * occurrences of its series count as changed.
    */
-  async #completeItems(changes, series) {
+  async #completeItems(changes, series, olds) {
     const events = changes.flatMap(({ seenAs, ...event }) => {
       if (seenAs === "nothing") return [];
       if (seenAs === "removal") return { type: "remove", id: event.id, reason: "deleted", old: event.old };
       return seenAs === "addition" ? { ...event, old: undefined, isNew: true } : event;
     });
-    const [{ items, others }, olds] = await Promise.all([
+    const [{ items, others }, oldById] = await Promise.all([
       this.#reader.changed(
         events.map(({ id }) => id),
         series,
         true,
       ),
-      this.#reader.completed(events.map(({ old }) => old)),
+      // A listener that was added after the page was delivered gets what the store has now.
+      olds ?? this.#readOlds(changes),
     ]);
     const listed = events.flatMap((change, position) => {
-      const old = olds[position] && { old: olds[position] };
+      const completed = change.old && oldById?.get(change.id);
+      const old = completed && { old: completed };
       if (change.type === "remove") return { ...change, ...old };
       const item = items[position];
       return item ? { ...change, item, ...old } : [];

@@ -126,8 +126,8 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
  * occurrence gets its missing properties from its series master, and masters are left out, because
  * they are not appointments. This holds for all methods, for views, and for `change`: a change of a
  * master is announced as changes of its occurrences, without `old`; an event that becomes a series
- * is announced as removed. The `old` of an occurrence has the properties of its series as
- * they are after the commit. With `{ occurrences: "raw" }` a method gives the events as Graph sent
+ * is announced as removed. The `old` of an occurrence has the properties of its series as they were
+ * before the commit. With `{ occurrences: "raw" }` a method gives the events as Graph sent
  * them.
  */
 export interface EventQuery extends DeltaQuery<Event> {

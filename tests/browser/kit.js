@@ -80,7 +80,7 @@ function stream(bytes, cut, rate, aborted) {
   });
 }
 
-/** The host of a round, like that of the facade, without locks and listeners. */
+/** The host of a round, like that of the facade, without locks, slots and listeners. */
 export function roundHost(onStatus) {
   return {
     begin: async () => {},
@@ -88,6 +88,7 @@ export function roundHost(onStatus) {
     hasListeners: () => false,
     announcer: () => undefined,
     log() {},
+    takeSlot: () => ({ granted: Promise.resolve(), release() {} }),
     release() {},
     end() {},
   };

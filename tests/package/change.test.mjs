@@ -462,3 +462,35 @@ test("a consumer who changes merged items, their sets and their old state does n
   ]);
   await client.close();
 });
+
+for (const store of ["memory", "indexeddb"])
+  test(`the old state of an occurrence has the subject that its series had before the commit, in ${store}`, async () => {
+    const master = (subject) => ({ id: "M", type: "seriesMaster", subject, recurrence: {} });
+    const occurrence = (id, hour) => ({
+      id,
+      type: "occurrence",
+      seriesMasterId: "M",
+      start: { dateTime: `2026-11-25T${hour}:00:00.0000000`, timeZone: "UTC" },
+    });
+    const pages = [
+      page([master("Stand-up"), occurrence("moved", "09"), occurrence("stays", "10")], { delta: "/d" }),
+      page([master("Retro"), occurrence("moved", "11")], { delta: "/d" }),
+      page([master("Retro"), { id: "moved", "@removed": { reason: "deleted" } }], { delta: "/d" }),
+    ];
+    const account = `old ${store}`;
+    const client = await clientOf((url, count) => pages[count - 1], { store, account });
+    const events = client.events({ start: "2026-11-23", end: "2026-11-30" });
+    await events.sync();
+    const announced = [];
+    events.on("change", (changes) => void announced.push(...changes));
+    await events.sync();
+    const moved = announced.find(({ id }) => id === "moved");
+    assert.deepEqual([moved.old.subject, moved.item.subject], ["Stand-up", "Retro"]);
+    assert.match(moved.old.start.dateTime, /T09/);
+    announced.length = 0;
+    for await (const { changes } of events.round()) assert.ok(changes.some(({ id }) => id === "moved"));
+    await until(() => announced.length > 0);
+    const removed = announced.find(({ id }) => id === "moved");
+    assert.deepEqual([removed.type, removed.id, removed.old.subject], ["remove", "moved", "Retro"]);
+    await client.close();
+  });
