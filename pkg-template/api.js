@@ -88,7 +88,8 @@ class Client {
         this.#eachChanges((changes) => changes.pause());
       },
       () => {
-        for (const state of this.#states) if (state.needsSignIn) this.#signIns?.wait();
+        // A sign-in in another tab may have been missed.
+        if ([...this.#states].some(({ needsSignIn }) => needsSignIn)) this.#onSignIn();
         this.#eachChanges((changes) => changes.resume());
       },
     );

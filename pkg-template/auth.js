@@ -18,8 +18,10 @@ const AUTHORITIES = {
 const MARGIN = 300_000;
 /** The assumed lifetime of a token, in seconds, if the authority does not state it. */
 const DEFAULT_LIFETIME = 3600;
-/** The maximum number of cached tokens. Each claims challenge leads to another one. */
+/** The maximum number of tokens of a source. Each claims challenge leads to another one. */
 const MAX_CACHED = 20;
+/** The maximum number of tokens in a cache that sources share. */
+const MAX_SHARED = 1000;
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
@@ -125,10 +127,13 @@ export function clientCredentials(options) {
 
   /** Stores a token as the last used one. Of too many, the least recently used is removed. */
   function store(key, token) {
-    for (const tokens of [cache, returned]) {
+    for (const [tokens, most] of [
+      [cache, options.cache ? MAX_SHARED : MAX_CACHED],
+      [returned, MAX_CACHED],
+    ]) {
       tokens.delete(key);
       tokens.set(key, token);
-      if (tokens.size > MAX_CACHED) tokens.delete(tokens.keys().next().value);
+      if (tokens.size > most) tokens.delete(tokens.keys().next().value);
     }
     return token;
   }

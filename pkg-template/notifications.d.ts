@@ -27,7 +27,7 @@ export interface Notification {
 
 /** The result of `handleNotification()`. */
 export interface HandledNotification {
-  /** The response to Graph. Return it after `wake` is stored, and within three seconds. */
+  /** The response to Graph. Return it after `wake` is stored, and within ten seconds. */
   response: Response;
   /** The notifications with the right `clientState`. */
   notifications: Notification[];
@@ -50,7 +50,7 @@ export interface HandledNotification {
  * right `clientState`, compared in constant time; forged ones get the same response, so that a
  * sender learns nothing. Bodies of more than 1 MB or with more than 1,000 notifications are refused
  * with 413, bodies that take more than 5 seconds with 408, and others that Graph would not send
- * with 400 or 405. Rejects for wrong options only.
+ * with 400 or 405. Rejects for wrong options, and for a request whose body was read.
  *
  * Do the work elsewhere: Graph counts an endpoint as slow if more than 10 % of its responses take
  * longer than 10 seconds, and drops notifications beyond 15 % (Graph's page "Receive change

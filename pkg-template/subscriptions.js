@@ -68,6 +68,8 @@ export function subscriptions(options) {
         `options.${name} of subscriptions() must be a string of 1 to ${longest} characters, got ${typeOf(value)}`,
       );
   }
+  if (/\/delta(\(.*\))?$/i.test(resource))
+    throw badRequest("options.resource of subscriptions() must be the collection, without /delta");
   const limits = subscriptionLimits(resource);
   const { lifetime = limits ? limits.lifetime - CLOCK_MARGIN : 0 } = options;
   const { changeType = limits?.changeType } = options;
@@ -143,6 +145,16 @@ export function subscriptions(options) {
     };
   }
 
+  /** Deletes the subscriptions of the app that notify the same URL of the same resource. */
+  async function deleteOthers(signal) {
+    const { response, secrets } = await send("GET", undefined, undefined, signal);
+    if (!response.ok) throw await refusalOf(response, secrets);
+    const { value = [] } = await response.json();
+    for (const other of value)
+      if (other.resource === resource && other.notificationUrl === url)
+        await send("DELETE", other.id, undefined, signal);
+  }
+
   return {
     async ensure(current, { renew = false, signal } = {}) {
       // A renewal can change none of these.
@@ -158,25 +170,24 @@ export function subscriptions(options) {
         // After another refusal the old subscription may remain until it expires.
         if (response.status === 429 || response.status >= 500) throw await refusalOf(response, secrets);
       }
-      return read(
-        await send(
-          "POST",
-          undefined,
-          {
-            changeType,
-            notificationUrl: url,
-            // Required for subscriptions longer than an hour.
-            lifecycleNotificationUrl: lifecycleUrl,
-            resource,
-            expirationDateTime,
-            clientState,
-          },
-          signal,
-        ),
-        settings,
-      );
+      const wanted = {
+        changeType,
+        notificationUrl: url,
+        // Required for subscriptions longer than an hour.
+        lifecycleNotificationUrl: lifecycleUrl,
+        resource,
+        expirationDateTime,
+        clientState,
+      };
+      const created = await send("POST", undefined, wanted, signal);
+      if (created.response.status !== 409) return read(created, settings);
+      // Graph allows one subscription. It may have made one whose response was lost.
+      await deleteOthers(signal);
+      return read(await send("POST", undefined, wanted, signal), settings);
     },
     async delete({ id }) {
+      if (typeof id !== "string" || !id)
+        throw badRequest(`delete() takes a subscription with its id, got ${typeOf(id)}`);
       const { response, secrets } = await send("DELETE", id);
       if (!response.ok && response.status !== 404) throw await refusalOf(response, secrets);
     },
@@ -222,12 +233,15 @@ async function readToken(source, request, timeout) {
   let result;
   try {
     const signal = AbortSignal.timeout(timeout);
-    if (typeof source === "function") result = await source({ ...request, signal });
-    else
-      result = await source.getToken(scopes, {
-        ...(claims && { claims, enableCae: true }),
-        abortSignal: signal,
-      });
+    // A source may ignore its signal.
+    const timedOut = new Promise((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason)),
+    );
+    const token =
+      typeof source === "function"
+        ? source({ ...request, signal })
+        : source.getToken(scopes, { ...(claims && { claims, enableCae: true }), abortSignal: signal });
+    result = await Promise.race([token, timedOut]);
   } catch (cause) {
     if (cause instanceof DeltaError) throw cause;
     throw new DeltaError("options.token of subscriptions() failed; see the cause", {

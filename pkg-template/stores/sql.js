@@ -108,12 +108,18 @@ export class SqlStore {
  */
 function serialized(row) {
   const text = JSON.stringify(row);
-  if (!text.includes("null")) return text;
+  // Looking for one is fast; replacing takes five times as long as JSON.stringify alone.
+  if (!text.includes("null") || !hasInfinity(row)) return text;
   const marker = crypto.randomUUID();
   const marked = JSON.stringify(row, (_, value) =>
     value === Infinity ? marker : value === -Infinity ? `-${marker}` : value,
   );
   return marked.replaceAll(`"${marker}"`, "1e999").replaceAll(`"-${marker}"`, "-1e999");
+}
+
+function hasInfinity(value) {
+  if (typeof value === "number") return !Number.isFinite(value);
+  return typeof value === "object" && value !== null && Object.values(value).some(hasInfinity);
 }
 
 /** Returns the parts of a row, as the table stores them. */

@@ -477,7 +477,7 @@ impl Query {
         let completes = completes && self.has_series();
         let work = async move {
             let mirror = Mirror { session: &session, key: &keys.query };
-            mirror.take_over(&keys).await?;
+            mirror.take_over(&keys).await;
             work(mirror, completes).await
         };
         promise(&self.session, Box::pin(work))

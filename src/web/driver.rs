@@ -186,7 +186,7 @@ impl Driver {
         self.display.show_working();
         let record = self
             .timed(async {
-                Mirror { session: &self.session, key: &self.keys.query }.take_over(&self.keys).await?;
+                Mirror { session: &self.session, key: &self.keys.query }.take_over(&self.keys).await;
                 self.session.store().await?.record(&self.keys.query).await
             })
             .await?;

@@ -50,10 +50,20 @@ struct ChangedOut {
 
 impl Mirror<'_> {
     /// Copies what 0.1.0 stored for the same query under another key, in one transaction, unless
-    /// there is a record under the key of today. The copied rows are purged with all that is unused
-    /// for 30 days.
-    pub async fn take_over(&self, keys: &Keys) -> StoreResult<()> {
-        let Some(key) = &keys.in_0_1_0 else { return Ok(()) };
+    /// there is a record under the key of today. Looks for it once per client. If the store refuses
+    /// the copy, for example because it is full, the next round lists everything instead.
+    pub async fn take_over(&self, keys: &Keys) {
+        let Some(key) = &keys.in_0_1_0 else { return };
+        let is_first = self.session.taken_over.borrow_mut().insert(key.clone());
+        if !is_first {
+            return self.session.takeovers.settled(key).await;
+        }
+        let running = self.session.takeovers.begin(key);
+        let _ = self.copy_from(key).await;
+        drop(running);
+    }
+
+    async fn copy_from(&self, key: &str) -> StoreResult<()> {
         if !is_nullish(&self.state().await?) {
             return Ok(());
         }

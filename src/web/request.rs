@@ -19,11 +19,14 @@ use super::js::get;
 use super::limiter::{Limiter, Permit};
 use super::session::Session;
 use super::status::StatusDisplay;
-use super::timers::now;
+use super::timers::{now, with_timeout};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::query::Query;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
+
+/// The time after which a wait for a slot is no longer negligible.
+const LONG_WAIT: Duration = Duration::from_millis(20.0);
 
 /// The result of a request, and its cost.
 pub type Ended = (StoreResult<Outcome>, Sent);
@@ -131,11 +134,7 @@ impl PageRequest {
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
         }
-        // All tabs share the limit of a mailbox. Each holds its slots for the time of its requests.
-        let _slot = match self.query.workload.shared_limit() {
-            Some(limit) => Some(Slot::take(&self.display.host, &self.throttle_key, limit).await),
-            None => None,
-        };
+        let _slot = self.take_slot(sent).await?;
         let started_at = now();
         let throttled_until = self.limiter.rate.borrow().throttled_until(started_at);
         if throttled_until > started_at {
@@ -169,12 +168,27 @@ impl PageRequest {
         result.map(Outcome::Fetched)
     }
 
+    /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. A page that
+    /// the system has suspended may hold one for ever, so that the wait has an end. What is too much
+    /// for Graph, it refuses.
+    async fn take_slot(&self, sent: &mut Sent) -> StoreResult<Option<Slot>> {
+        let Some(limit) = self.query.workload.shared_limit() else { return Ok(None) };
+        let started_at = now();
+        let slot = Slot::take(&self.display.host, &self.throttle_key, limit);
+        let slot = with_timeout(self.session.policy.timeout, slot).await;
+        if now() - started_at > LONG_WAIT {
+            // Another tab may have been throttled meanwhile.
+            self.read_throttle(sent).await?;
+        }
+        Ok(slot)
+    }
+
     /// Reads the stored throttle time: another tab, or this one before a reload, may have written
     /// it.
     async fn read_throttle(&self, sent: &mut Sent) -> StoreResult<()> {
         let started_at = now();
         let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
-        sent.store_time = now() - started_at;
+        sent.store_time += now() - started_at;
         sent.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
         if let Some(stored) = stored {
             self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());

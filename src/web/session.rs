@@ -1,7 +1,7 @@
 //! The state that the queries and rounds of one client share.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -69,6 +69,10 @@ pub struct Session {
     pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.
     pub commits: InFlight,
+    /// The keys of 0.1.0 whose mirrors were looked for.
+    pub taken_over: RefCell<HashSet<String>>,
+    /// The copies of such mirrors that have begun, by key of 0.1.0.
+    pub takeovers: InFlight,
     /// Whether `close()` or `forget()` was called, or another tab deleted or upgraded the
     /// database.
     pub is_closed: Cell<bool>,

@@ -355,3 +355,12 @@ test("sources with one cache share tokens that have arrived, but no pending requ
   await make({ tenant: "fabrikam.example" })(start());
   assert.equal(requests.length, 5, "another tenant has tokens of its own");
 });
+
+test("a shared cache has room for the tokens of many tenants", async () => {
+  const cache = new Map();
+  const sources = Array.from({ length: 60 }, (_, at) =>
+    clientCredentials({ ...app, tenant: `tenant-${at}.example`, authority, cache }),
+  );
+  for (let turn = 0; turn < 3; turn += 1) for (const source of sources) await source(start());
+  assert.equal(requests.length, 60);
+});

@@ -374,3 +374,45 @@ test("the limits of a resource are those of Graph's tables", () => {
   ])
     assert.equal(subscriptionLimits(resource), undefined, resource);
 });
+
+test("a subscription whose response was lost is replaced when Graph allows no second one", async (context) => {
+  const wanted = { resource: RECORDINGS, notificationUrl: "https://worker.example/notifications" };
+  const others = [{ id: "other", ...wanted, resource: "users" }];
+  let lost = { id: "lost", ...wanted };
+  const { push, methods } = graph(context, {
+    respond({ method, id }) {
+      if (method === "GET") return Response.json({ value: [...others, lost] });
+      if (method === "DELETE" && id === "lost") return (lost = undefined) ?? new Response(null, { status: 204 });
+      return lost && refuse(409, "Conflict", "one subscription is allowed");
+    },
+  });
+  const made = await push.ensure();
+  assert.equal(made.expiresAt > NOW, true);
+  assert.deepEqual(methods(), ["POST", "GET", "DELETE", "POST"]);
+});
+
+test("a second refusal with 409 is an error", async (context) => {
+  const { push, methods } = graph(context, {
+    respond: ({ method }) =>
+      method === "GET" ? Response.json({ value: [] }) : refuse(409, "Conflict", "one is allowed"),
+  });
+  await rejects(push.ensure(), "conflict");
+  assert.deepEqual(methods(), ["POST", "GET", "POST"]);
+});
+
+test("delete() without an id, and a delta path as the resource, are refused before any request", async (context) => {
+  const { push, requests } = graph(context);
+  for (const wrong of [{ id: "" }, { id: 7 }, {}]) await rejects(push.delete(wrong), "bad-request");
+  for (const resource of ["users/delta", "/me/calendarView/delta", "groups/delta()"])
+    assert.throws(() => graph(context, { resource }), {
+      code: "bad-request",
+      message: /must be the collection, without \/delta/,
+    });
+  assert.deepEqual(requests, []);
+});
+
+test("a token source that never responds is an error after the timeout", async (context) => {
+  const { push, requests } = graph(context, { token: () => new Promise(() => {}), timeout: 20 });
+  await rejects(push.ensure(), "unauthorized", { retryable: true });
+  assert.deepEqual(requests, []);
+});

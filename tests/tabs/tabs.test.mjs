@@ -418,6 +418,55 @@ test("all tabs together have at most four requests in flight in a mailbox, also 
   );
 });
 
+test("a tab that keeps all requests of a mailbox to itself does not stop another one for longer than a timeout", async () => {
+  const world = await site.fake.world({ populate: { events: 3, around: "2026-11-21T00:00:00Z" } });
+  const [stuck, other] = [await tab(world), await tab(world)];
+  let held = 0;
+  await context.route(/calendarView/, (route) => {
+    if (route.request().frame().page() !== stuck) return route.continue();
+    held += 1;
+    return undefined;
+  });
+  await stuck.evaluate(() => {
+    for (let at = 0; at < 4; at += 1) {
+      const events = window.client.events({ start: "2026-11-20", end: "2026-11-22", name: `${at}` });
+      window.begin(`round ${at}`, () => events.sync());
+    }
+  });
+  await until(() => held === 4);
+  const outcome = await other.evaluate(
+    async ([endpoint, token]) => {
+      const retry = { timeout: 300 };
+      const client = await window.openDelta({ endpoint, account: "alex", token: () => token, retry });
+      const { outcome } = await client.events({ start: "2026-11-20", end: "2026-11-22" }).sync();
+      await client.close();
+      return outcome;
+    },
+    [world.root, world.tokens.delegated],
+  );
+  assert.equal(outcome, "complete");
+});
+
+test("a page that was frozen during a sign-in of another tab continues after it", async () => {
+  const world = await site.fake.world({ populate: { contacts: 5 } });
+  const [page, other] = [await tab(world), await tab(world)];
+  await page.evaluate(() => {
+    const refusal = Object.assign(new Error("again"), { errorCode: "interaction_required" });
+    window.signIn = () => Promise.reject(refusal);
+    window.begin("sync", () => window.query.sync());
+    return window.until(window.query, ({ phase }) => phase === "needs-auth");
+  });
+  await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));
+  await other.evaluate(() => window.client.resume());
+  await page.evaluate(() => {
+    window.signIn = undefined;
+    const synced = window.until(window.query, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
+    window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    return synced;
+  });
+  assert.equal(await page.evaluate(() => window.query.count()), 5);
+});
+
 test("an offline tab waits until it is online", async () => {
   const world = await site.fake.world({ populate: { contacts: 30 } });
   const page = await tab(world);

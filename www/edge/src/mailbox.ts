@@ -117,11 +117,13 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
 
   async #acquirePermit(mailbox: string): Promise<boolean> {
     // Without an answer, the alarm asks again.
-    const isHeld =
+    let isHeld =
       this.#permit === "held" ||
       (await budgetOf(this.env)
         .acquire(mailbox)
         .catch(() => false));
+    // The budget may have granted it while its answer was on the way.
+    isHeld ||= (this.#permit as string | undefined) === "held";
     this.#permit = isHeld ? undefined : "waiting";
     return isHeld;
   }
