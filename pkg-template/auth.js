@@ -127,15 +127,15 @@ export function clientCredentials(options) {
 
   /** Stores a token as the last used one. Of too many, the least recently used is removed. */
   function store(key, token) {
-    for (const [tokens, most] of [
-      [cache, options.cache ? MAX_SHARED : MAX_CACHED],
-      [returned, MAX_CACHED],
-    ]) {
+    keep(cache, options.cache ? MAX_SHARED : MAX_CACHED);
+    keep(returned, MAX_CACHED);
+    return token;
+
+    function keep(tokens, most) {
       tokens.delete(key);
       tokens.set(key, token);
       if (tokens.size > most) tokens.delete(tokens.keys().next().value);
     }
-    return token;
   }
 
   /** @param {import("./tokens.js").TokenRequest} request */

@@ -241,6 +241,8 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         identity: RefCell::default(),
         opening: InFlight::default(),
         commits: InFlight::default(),
+        taken_over: RefCell::default(),
+        takeovers: InFlight::default(),
         is_closed: Cell::new(false),
     };
     Ok(Client { session: Rc::new(session), store_option })

@@ -169,8 +169,8 @@ impl PageRequest {
     }
 
     /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. A page that
-    /// the system has suspended may hold one for ever, so that the wait has an end. What is too much
-    /// for Graph, it refuses.
+    /// the system has suspended may hold one for ever, so that the wait has an end. Graph refuses
+    /// what is too much.
     async fn take_slot(&self, sent: &mut Sent) -> StoreResult<Option<Slot>> {
         let Some(limit) = self.query.workload.shared_limit() else { return Ok(None) };
         let started_at = now();

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError } from "deltalink";
 import { subscriptionLimits, subscriptions } from "deltalink/notifications";
+import { guard } from "../wait.mjs";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 const MINUTE = 60_000;
@@ -382,7 +383,10 @@ test("a subscription whose response was lost is replaced when Graph allows no se
   const { push, methods } = graph(context, {
     respond({ method, id }) {
       if (method === "GET") return Response.json({ value: [...others, lost] });
-      if (method === "DELETE" && id === "lost") return (lost = undefined) ?? new Response(null, { status: 204 });
+      if (method === "DELETE" && id === "lost") {
+        lost = undefined;
+        return new Response(null, { status: 204 });
+      }
       return lost && refuse(409, "Conflict", "one subscription is allowed");
     },
   });
@@ -413,6 +417,9 @@ test("delete() without an id, and a delta path as the resource, are refused befo
 
 test("a token source that never responds is an error after the timeout", async (context) => {
   const { push, requests } = graph(context, { token: () => new Promise(() => {}), timeout: 20 });
+  // The timeout of a signal does not keep Node alive.
+  const cancel = guard(30_000, () => {});
   await rejects(push.ensure(), "unauthorized", { retryable: true });
+  cancel();
   assert.deepEqual(requests, []);
 });

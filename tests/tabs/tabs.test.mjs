@@ -456,12 +456,14 @@ test("a page that was frozen during a sign-in of another tab continues after it"
     window.begin("sync", () => window.query.sync());
     return window.until(window.query, ({ phase }) => phase === "needs-auth");
   });
-  await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));
+  await page.evaluate(() =>
+    window.dispatchEvent(new window.PageTransitionEvent("pagehide", { persisted: true })),
+  );
   await other.evaluate(() => window.client.resume());
   await page.evaluate(() => {
     window.signIn = undefined;
     const synced = window.until(window.query, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
-    window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    window.dispatchEvent(new window.PageTransitionEvent("pageshow", { persisted: true }));
     return synced;
   });
   assert.equal(await page.evaluate(() => window.query.count()), 5);
