@@ -119,13 +119,15 @@ export const press = (page, name) =>
 export const idle = (page, view) => page.waitForSelector(`#${view}[data-busy="false"]`);
 const allIdle = (page) => page.waitForSelector('#sync-all[data-busy="false"]');
 
-/** Clicks Sync in a view and waits for the end of the round. Resolves to its details. */
+/** Clicks Sync in a view and waits for the end of the round. Resolves to its details, if shown. */
 export async function sync(page, view) {
   await show(page, view);
   await press(page, "Sync");
   await idle(page, view);
-  return words(page, view);
+  return (await details(page).count()) > 0 ? words(page, view) : "";
 }
+
+const details = (page) => page.getByRole("group", { name: /^Details of/ });
 
 export async function syncAll(page) {
   await page.getByRole("button", { name: "Sync all" }).click();
@@ -135,7 +137,7 @@ export async function syncAll(page) {
 /** The state of a view in the terms of the engine: the page shows them by the switch "Details". */
 export async function words(page, view) {
   await show(page, view);
-  return page.getByRole("group", { name: /^Details of/ }).innerText();
+  return details(page).innerText();
 }
 
 export async function count(page, view) {

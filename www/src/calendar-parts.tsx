@@ -21,19 +21,13 @@ export function classesOf({ event, isAllDay, isCancelled }: Entry): string {
   return `shows-${known}${isAllDay ? " all-day" : ""}${isCancelled ? " cancelled" : ""}`;
 }
 
-/** The name of an entry for a screen reader. */
-export function nameOf(entry: Entry, mark: Mark | undefined): string {
-  return [
-    entry.title || NAMELESS,
-    timesOf(entry).join(entry.days > 1 ? ", " : " to "),
-    entry.location,
+/** What a box in a grid shows by its place and its look, for a screen reader. */
+export const notesOf = (entry: Entry): string =>
+  [
+    ...(entry.isAllDay || entry.days > 1 ? timesOf(entry) : []),
     ...(entry.isCancelled ? ["cancelled"] : []),
     ...(entry.isRecurring ? ["recurring"] : []),
-    ...(mark ? [mark] : []),
-  ]
-    .filter(Boolean)
-    .join(", ");
-}
+  ].join(", ");
 
 interface EntryProps {
   entry: Entry;

@@ -1,5 +1,5 @@
-// Charts of rounds: stacked bars as SVG, with colors of the style sheet. Each chart has a table with
-// the same numbers.
+// Charts of rounds: stacked bars as SVG, colored by the style sheet. Each chart has a table
+// with the same numbers.
 import { scaleBand, scaleLinear } from "d3-scale";
 import { stack } from "d3-shape";
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";

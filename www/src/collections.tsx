@@ -53,6 +53,8 @@ export interface Collection<T> {
   error: DeltaError | undefined;
   /** Whether a round runs, in this tab or in the one that leads. */
   isBusy: boolean;
+  /** Whether the first round fills an empty mirror: its rows would move while others arrive. */
+  isFilling: boolean;
   marks: ReadonlyMap<string, Mark>;
   /** The changes of the running round or the last one, and of the last one that had any. */
   last: Changes | undefined;
@@ -188,6 +190,20 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
 
   const running = isRunning(status);
   const isBusy = Boolean(query) && (pressed > 0 || isSettling || running);
+  const emptyKey = useRef<string | undefined>(undefined);
+  if (ready && items.length === 0) emptyKey.current = key;
+  const [filledKey, setFilledKey] = useState<string>();
+  const wasEmpty = Boolean(key) && emptyKey.current === key && filledKey !== key;
+  const { lastSyncedAt, waitReason } = status;
+  const isFilling = wasEmpty && (lastSyncedAt ? items.length > 0 : isBusy && waitReason !== "offline");
+  // The list follows the end of the first round a moment later.
+  useEffect(() => {
+    if (!wasEmpty || !lastSyncedAt) return;
+    const fill = (count?: number) => {
+      if (count === undefined || count === items.length) setFilledKey(key);
+    };
+    query?.count().then(fill, () => fill());
+  }, [wasEmpty, lastSyncedAt, items, key]);
   const words = useRef<string | undefined>(undefined);
   useEffect(() => {
     if (isBusy) {
@@ -207,7 +223,8 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   }, [isBusy]);
 
   return {
-    ...{ id, label: LABELS[id], noun: NOUNS[id], query, items, byId, status, isBusy },
+    ...{ id, label: LABELS[id], noun: NOUNS[id], query, items, byId, status, isFilling },
+    isBusy: isBusy || isFilling,
     ready: ready || !query,
     error: isBusy ? undefined : error,
     marks: tracked.marks,

@@ -77,8 +77,6 @@ function MonthDay({ day, week, column, marks, isOutside, isToday, onDay, stop }:
   const lanes = Math.max(0, ...shownBars.map(({ lane }) => lane + 1));
   const timed = entries.filter((entry) => !isBar(entry)).slice(0, SHOWN - lanes);
   const hidden = entries.length - shownBars.length - timed.length;
-  const titles = entries.slice(0, 5).map(({ title }) => title);
-  const name = `${fullDay(date)}, ${entries.length === 0 ? "no events" : `${plural(entries.length, "event")}: ${titles.join(", ")}`}`;
   const marked = entries.some(({ id }) => marks.has(id));
   return (
     <div
@@ -88,7 +86,6 @@ function MonthDay({ day, week, column, marks, isOutside, isToday, onDay, stop }:
       data-outside={isOutside}
       data-today={isToday}
       aria-current={isToday ? "date" : undefined}
-      aria-label={name}
       onClick={() => onDay(day)}
       onKeyDown={(event) => {
         if (event.target !== event.currentTarget || (event.key !== "Enter" && event.key !== " ")) return;
@@ -97,9 +94,14 @@ function MonthDay({ day, week, column, marks, isOutside, isToday, onDay, stop }:
       }}
       {...stop}
     >
-      <span className="day-number">{Number(date.slice(8))}</span>
+      <span className="sr-only">
+        {fullDay(date)}, {entries.length === 0 ? "no events" : plural(entries.length, "event")}.
+      </span>
+      <span className="day-number" aria-hidden="true">
+        {Number(date.slice(8))}
+      </span>
       {entries.length > 0 && (
-        <span className="month-count" data-marked={marked}>
+        <span className="month-count" data-marked={marked} aria-hidden="true">
           {entries.length}
         </span>
       )}

@@ -118,7 +118,7 @@ function savingOf(
 ): string {
   if (listed <= spent) return "Later rounds ask only for changes.";
   const saved = Math.round((1 - spent / listed) * 100);
-  return `Instead of ${format(listed)} for listing everything each time: ${saved} % less.`;
+  return `Instead of ${format(listed)} for listing everything each time: ${saved}\u00a0% less.`;
 }
 
 function QueryRow({

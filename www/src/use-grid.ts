@@ -1,5 +1,5 @@
 // The keyboard of a grid: one stop for Tab, arrows between its cells.
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useLayoutEffect, useRef, useState } from "react";
 
 interface Position {
   column: number;
@@ -32,7 +32,7 @@ export function useGrid({ columns, initial, onLeave, onPage }: Options) {
   const row = clamp(wanted.row, columns[column]?.length ?? 0);
   const active = columns[column]?.[row];
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!mustFocus.current || active === undefined) return;
     mustFocus.current = false;
     const element = elements.current.get(active);

@@ -81,11 +81,17 @@ interface ViewProps<T> {
 
 export function View<T>(props: ViewProps<T>) {
   const { collection, history, tools, action, onlyMarked, setOnlyMarked, above, empty, children } = props;
-  const { id, label, noun, items, query, isBusy, ready, error, marks, canStop, status } = collection;
+  const { id, label, noun, items, query, isBusy, ready, error, marks, canStop, status, isFilling } =
+    collection;
   const [isDetailed] = useDetails();
   const words = useWords(collection);
   const isEmpty = items.length === 0;
   const isLoading = !ready || (isEmpty && (isBusy || (!status.lastSyncedAt && status.phase === "new")));
+  const bodyOf = (): ReactNode => {
+    if (!empty) return children;
+    if (isFilling || (isLoading && isEmpty && query && !error)) return <Skeleton />;
+    return isEmpty && !error ? empty : children;
+  };
   return (
     <section
       id={id}
@@ -130,7 +136,7 @@ export function View<T>(props: ViewProps<T>) {
         <News collection={collection} onlyMarked={onlyMarked} setOnlyMarked={setOnlyMarked} />
       )}
       {above}
-      {!isEmpty || !empty || error ? children : isLoading && query ? <Skeleton /> : empty}
+      {bodyOf()}
     </section>
   );
 }

@@ -1,7 +1,7 @@
 // A week as a grid: all-day events as bars, the others by their hours.
 import { memo, useContext, useLayoutEffect, useRef } from "react";
 import type { Day, Entry } from "./calendar";
-import { classesOf, nameOf, OpenEvent } from "./calendar-parts";
+import { classesOf, notesOf, OpenEvent } from "./calendar-parts";
 import { fullDay, shortWeekday, timeOf, timesOf, today, zone } from "./dates";
 import { barsOf, blocksOf, clockOf, isBar } from "./grid";
 import { type Mark, MarkChip, useNow } from "./ui";
@@ -154,7 +154,6 @@ const Box = memo(
         className={`box ${className} ${classesOf(entry)}`}
         data-id={entry.id}
         data-mark={mark}
-        aria-label={nameOf(entry, mark)}
         style={style}
         onClick={() => open(entry.id)}
         {...stop}
@@ -167,6 +166,7 @@ const Box = memo(
           </span>
         )}
         <MarkChip mark={mark} />
+        <span className="sr-only">{notesOf(entry)}</span>
       </button>
     );
   },
