@@ -85,13 +85,13 @@ function Page() {
     setState({ isStarting: true });
     try {
       const next = await openSession(kind);
-      if (next) useSession(next);
+      if (next) adopt(next);
       else setState({});
     } catch (error) {
       setState({ problem: messageOf(error) });
     }
   };
-  const useSession = (next: Session): void => {
+  const adopt = (next: Session): void => {
     settings.set("source", next.kind);
     setState({ session: next });
   };
@@ -229,7 +229,7 @@ function Page() {
           <SignInForm
             config={storedConfig(parameters)}
             problem={problem}
-            onSession={useSession}
+            onSession={adopt}
             onDemo={() => void start("demo")}
           />
         </main>

@@ -52,7 +52,7 @@ export interface DashboardProps {
   hideDemo: () => void;
   /** Set to the function that syncs all collections. */
   syncAll: { current: () => void };
-  /** Told whenever a round runs in any collection. */
+  /** Renders the header, which shows the state of all collections. */
   children: (collections: Collection<{ id: string }>[]) => ReactNode;
 }
 
