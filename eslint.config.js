@@ -100,7 +100,7 @@ export default ts.config(
     languageOptions: { parserOptions: { ecmaFeatures: { jsx: true } } },
   },
   {
-    files: ["**/*.ts"],
+    files: ["**/*.{ts,tsx}"],
     extends: [ts.configs.recommended],
     rules: { "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }] },
   },

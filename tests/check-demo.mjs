@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
   idle,
   open,
+  press,
   ready,
   show,
   startChromium,
@@ -26,6 +27,9 @@ const browser = await startChromium();
 try {
   const world = await World.make(fake.origin, { populate: { events: 60, contacts: 80, recordings: 30 } });
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
+  await context.addInitScript(() => {
+    localStorage["deltalink.details"] = "on";
+  });
   let page = await open(context, world);
   for (const view of VIEWS) {
     const [name, collection] = NAMES[view];
@@ -41,7 +45,7 @@ try {
     await world.request("POST", "/expire", {});
     await world.request("PATCH", "/options", { latency_ms: 200 });
     await show(page, view);
-    await page.click(`#${view} .sync`);
+    await press(page, "Sync");
     await until(async () => (await state(page, view)).phase === "paging");
     await page.close();
     await world.request("PATCH", "/options", { latency_ms: 0 });

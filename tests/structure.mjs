@@ -15,7 +15,7 @@ const paths = execFileSync(
 )
   .trim()
   .split("\n")
-  .filter((path) => /\.(rs|js|mjs|ts)$/.test(path));
+  .filter((path) => /\.(rs|js|mjs|tsx?)$/.test(path));
 const sources = new Map(paths.flatMap((path) => read(path)));
 const isRust = ([path]) => path.endsWith(".rs");
 const graphs = [

@@ -63,6 +63,10 @@ export default defineConfig({
     // The Content Security Policy forbids fetching a wasm file in a data: URL.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rollupOptions: { input: { index: at("index.html"), auth: at("auth.html") } },
+    rollupOptions: {
+      // "use client" of React libraries has no meaning in a page without a server.
+      onwarn: (warning, warn) => void (warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning)),
+      input: { index: at("index.html"), auth: at("auth.html") },
+    },
   },
 });

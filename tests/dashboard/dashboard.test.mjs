@@ -4,16 +4,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   count,
+  counts,
   differences,
   idle,
-  idsOf,
   open,
   pathOf,
+  press,
+  problem,
   ready,
   show,
   SHOTS,
+  shownIds,
   sync,
   syncAll,
+  untilCount,
   VIEWS,
   words,
   World,
@@ -25,15 +29,19 @@ test("the page shows the items that the server lists, for all three collections"
   const page = await open(await newContext(), world);
   for (const view of VIEWS) assert.equal(await count(page, view), 0);
   await syncAll(page);
-  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
-  assert.deepEqual(await idsOf(page, "#recordings .recording"), sorted(await world.table("recordings")));
-  const { from, to, query } = await windowOf(page);
+  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
+  assert.deepEqual(await shownIds(page, "recordings"), sorted(await world.table("recordings")));
+  const { query } = await windowOf(page);
+  // The agenda shows the days from a week ago to four weeks from now.
+  const [from, to] = [-7, 27].map((days) =>
+    new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10),
+  );
   const events = await world.table("events", query);
   const within = events.filter(
     ({ type, start }) =>
       type !== "seriesMaster" && start.dateTime.slice(0, 10) >= from && start.dateTime.slice(0, 10) < to,
   );
-  const painted = new Set(await idsOf(page, "#calendar .entry"));
+  const painted = new Set(await shownIds(page, "calendar"));
   assert.ok(within.length > 5);
   for (const { id, subject } of within) assert.ok(painted.has(id), `${subject ?? id} is not in the agenda`);
   const master = events.find(({ type }) => type === "seriesMaster");
@@ -95,22 +103,21 @@ test("after an offline reload the page shows all three collections and sends no 
   const context = await newContext();
   const page = await open(context, world);
   await syncAll(page);
-  const before = await Promise.all(VIEWS.map((view) => count(page, view)));
+  const before = await counts(page);
   await page.waitForSelector('body[data-shell="kept"]');
   await world.clearLog();
   await context.setOffline(true);
   await page.reload();
   await ready(page);
-  assert.deepEqual(await Promise.all(VIEWS.map((view) => count(page, view))), before);
-  assert.ok((await page.locator("#contacts tbody tr").count()) > 0);
-  assert.ok((await page.locator("#recordings .recording").count()) > 0);
-  assert.ok((await page.locator("#calendar .entry").count()) > 0);
+  assert.deepEqual(await counts(page), before);
+  for (const view of VIEWS) assert.ok((await shownIds(page, view)).length > 0, view);
   assert.equal(await page.locator(".connection").innerText(), "Offline");
   assert.match(await words(page, "calendar"), /Last round: added/);
   await show(page, "contacts");
-  await page.click("#contacts .sync");
+  await press(page, "Sync");
   await page.waitForSelector('#contacts[data-phase="waiting"], #contacts[data-phase="failed"]');
-  assert.match(await words(page, "contacts"), /the connection broke|offline|network/);
+  assert.match(await words(page, "contacts"), /offline|network/);
+  assert.match(await page.innerText("#contacts .state"), /^Offline\. Showing the copy of \d\d:\d\d\.$/);
   assert.equal(await count(page, "contacts"), before[1], "the stored rows stay readable");
   await page.screenshot({ path: `${SHOTS}/offline-wide-light.png` });
   assert.deepEqual(await world.log(), []);
@@ -156,7 +163,8 @@ test("the requested window stays the same on the next day, so that the stored li
   await sync(page, "calendar");
   const [{ url }] = await world.log("events");
   assert.ok(decodeURIComponent(url).includes(`=${day(from, -2)}T00:00:00`), url);
-  await page.getByRole("button", { name: "Four weeks later" }).click();
+  for (let step = 0; step < 2; step += 1)
+    await page.getByRole("button", { name: "Four weeks later" }).click();
   await page.waitForFunction(
     (before) => JSON.parse(localStorage.getItem("deltalink.window")).from !== before,
     day(from, -1),
@@ -173,8 +181,8 @@ test("after a crash during a round the next page requests no acknowledged page a
   const world = await World.make(fake.origin, { options: { latency_ms: 250 }, populate: { contacts: 120 } });
   const context = await newContext();
   const page = await open(context, world, {}, "contacts");
-  await page.click("#contacts .sync");
-  await page.waitForFunction(() => Number(document.getElementById("contacts").dataset.count) >= 40);
+  await press(page, "Sync");
+  await untilCount(page, "contacts", 40);
   const painted = await count(page, "contacts");
   await Promise.all([page.waitForEvent("crash"), page.goto("chrome://crash").catch(() => undefined)]);
   const first = await world.log("contacts");
@@ -194,7 +202,7 @@ test("after a crash during a round the next page requests no acknowledged page a
     first.length + second.length <= 14,
     `${first.length} and ${second.length} requests for 12 pages and one in flight`,
   );
-  assert.deepEqual(await idsOf(again, "#contacts tbody tr"), sorted(await world.table("contacts")));
+  assert.deepEqual(await shownIds(again, "contacts"), sorted(await world.table("contacts")));
 });
 
 test("without parameters the page is the demo, and a reload keeps its world", async () => {
@@ -202,43 +210,42 @@ test("without parameters the page is the demo, and a reload keeps its world", as
   const page = await (await newContext()).newPage();
   await page.goto(`${fake.origin}/`);
   await ready(page);
-  await page.waitForFunction(() =>
-    ["calendar", "contacts", "recordings"].every(
-      (id) =>
-        Number(document.getElementById(id).dataset.count) > 0 &&
-        document.getElementById(id).dataset.busy === "false",
-    ),
-  );
+  assert.ok(await page.getByRole("heading", { name: "Overview", level: 1 }).isVisible());
+  for (const view of VIEWS) {
+    await untilCount(page, view);
+    await idle(page, view);
+  }
   await demo.clearLog();
   await page.reload();
   await ready(page);
   // The mirror was synced a moment ago: the next round is not due yet.
-  await page.waitForFunction(() =>
-    /next round about/.test(document.querySelector("#calendar [data-testid=status]").textContent),
-  );
+  for (const view of VIEWS) assert.match(await words(page, view), /next round about/);
   assert.deepEqual(await demo.log(), []);
-  await page.click("#calendar .sync");
+  await show(page, "calendar");
+  const [before] = (await words(page, "calendar")).match(/Last round: .*/);
+  await press(page, "Sync");
   await page.waitForFunction(
-    () =>
-      /1 request/.test(document.querySelector("#calendar [data-testid=status]").textContent) &&
-      document.getElementById("calendar").dataset.busy === "false",
+    (before) => !document.getElementById("calendar").innerText.includes(before),
+    before,
   );
+  await idle(page, "calendar");
+  assert.match(await words(page, "calendar"), /1 request/);
   assert.ok((await demo.log()).every(({ kind }) => kind === "delta"));
 });
 
 test("the recordings view says that the token of a signed-in user cannot read them", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await newContext(), world, {}, "recordings");
-  await page.getByLabel("the signed-in user's").check();
-  await page.waitForSelector("#recordings .error-card");
-  assert.equal(await page.getAttribute("#recordings .error-card", "data-code"), "forbidden");
-  const card = await page.innerText("#recordings .error-card");
+  await page.getByLabel("the signed-in user’s").check();
+  await problem(page).waitFor();
+  assert.equal(await problem(page).getAttribute("data-code"), "forbidden");
+  const card = await problem(page).innerText();
   assert.match(card, /403/);
   assert.match(card, /app-only/);
   await page.screenshot({ path: `${SHOTS}/recordings-forbidden-wide-light.png` });
-  await page.click("text=Read with an app-only token");
-  await page.waitForFunction(() => Number(document.getElementById("recordings").dataset.count) > 0);
-  assert.equal(await page.locator("#recordings .error-card").count(), 0);
+  await press(page, "Read with an app-only token");
+  await untilCount(page, "recordings");
+  assert.equal(await problem(page).count(), 0);
 });
 
 test("an error shows its message, codes and request id, and the next round completes", async () => {
@@ -251,21 +258,21 @@ test("an error shows its message, codes and request id, and the next round compl
     { collection: "events" },
     { name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied." },
   );
-  await page.click("#calendar .sync");
-  await page.waitForSelector("#calendar .error-card");
-  const card = await page.innerText("#calendar .error-card");
+  await press(page, "Sync");
+  await problem(page).waitFor();
+  const card = await problem(page).innerText();
   for (const expected of ["forbidden", "403", "ErrorAccessDenied", "Request id"])
     assert.ok(card.includes(expected), `${expected} in ${card}`);
   assert.equal(await count(page, "calendar"), before, "the mirror stays");
   await page.screenshot({ path: `${SHOTS}/error-card-wide-light.png` });
-  await page.click("text=Copy report");
+  await press(page, "Copy report");
   await page.waitForSelector("text=Copied");
   const report = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
   assert.equal(report.error.code, "forbidden");
   assert.ok(!JSON.stringify(report).includes("fake.delegated"), "no token in a report");
-  await page.click("#calendar .error-card >> text=Try again");
+  await press(page, "Try again");
   await idle(page, "calendar");
-  assert.equal(await page.locator("#calendar .error-card").count(), 0);
+  assert.equal(await problem(page).count(), 0);
   assert.match(await words(page, "calendar"), /added 0, changed 0, removed 0/);
 });
 
@@ -276,9 +283,10 @@ test("during a throttle the page shows its end and its reason", async () => {
     { collection: "contacts" },
     { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } },
   );
-  await page.click("#contacts .sync");
+  await press(page, "Sync");
   await page.waitForSelector('#contacts[data-phase="waiting"]');
-  assert.match(await words(page, "contacts"), /Waiting until \d.*: Graph asked for a pause/);
+  assert.match(await words(page, "contacts"), /waiting · waits because of: throttled · until \d/);
+  assert.match(await page.innerText("#contacts .state"), /^The server asked for a pause\. Continues in /);
   await idle(page, "contacts");
   assert.match(await words(page, "contacts"), /1 retry/);
 });
@@ -291,7 +299,7 @@ test("expired links lead to a full round that keeps the mirror readable and remo
   const [gone] = await world.table("contacts");
   await world.edit({ collection: "contacts", op: "remove", id: gone.id });
   await world.request("POST", "/expire", { collection: "contacts" });
-  await page.click("#contacts .sync");
+  await press(page, "Sync");
   // Reads the count together with the phase, because the round may end right after.
   const during = await page.waitForFunction(() => {
     const { phase, count } = document.getElementById("contacts").dataset;
@@ -301,7 +309,7 @@ test("expired links lead to a full round that keeps the mirror readable and remo
   await idle(page, "contacts");
   assert.match(await words(page, "contacts"), /removed 1 .*started over/);
   assert.deepEqual(await differences(page, "contacts"), [["removed", gone.displayName]]);
-  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
+  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
 });
 
 test("the buttons of the demo change the server and show the result of the round", async () => {
@@ -313,20 +321,22 @@ test("the buttons of the demo change the server and show the result of the round
     "contacts",
   );
   await sync(page, "contacts");
+  assert.equal(await page.locator("#demo-panel").count(), 0, "the panel of the demo is closed at first");
+  await page.getByRole("button", { name: "Demo", exact: true }).click();
   const outcome = () => page.locator(".demo-log li").first().locator('[data-outcome="complete"]').innerText();
-  const press = async (name) => {
+  const act = async (name) => {
     const rows = await page.locator(".demo-log [data-outcome]").count();
     await page.locator("#demo-panel").getByRole("button", { name }).click();
     await page.waitForFunction((n) => document.querySelectorAll(".demo-log [data-outcome]").length > n, rows);
     return outcome();
   };
-  assert.match(await press("Add"), /added 1, changed 0, removed 0/);
-  assert.match(await press("Edit"), /added 0, changed 1, removed 0/);
-  assert.match(await press("Delete"), /added 0, changed 0, removed 1/);
-  await press("Ten changes at once");
-  assert.match(await press(/Refuse the token/), /added 0, changed 0, removed 0/);
-  assert.match(await press(/Expire the links/), /started over/);
-  assert.match(await press(/Cut the connection/), /retr/);
-  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
+  assert.match(await act("Add"), /added 1, changed 0, removed 0/);
+  assert.match(await act("Edit"), /added 0, changed 1, removed 0/);
+  assert.match(await act("Delete"), /added 0, changed 0, removed 1/);
+  await act("Ten changes at once");
+  assert.match(await act(/Refuse the token/), /added 0, changed 0, removed 0/);
+  assert.match(await act(/Expire the links/), /started over/);
+  assert.match(await act(/Cut the connection/), /retr/);
+  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
   await page.screenshot({ path: `${SHOTS}/demo-panel-wide-light.png` });
 });

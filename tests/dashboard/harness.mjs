@@ -105,33 +105,80 @@ export async function open(context, world, parameters = {}, view = "calendar") {
 
 export const ready = (page) => page.waitForSelector('body[data-ready="true"]');
 
+/** Goes to a view. */
 export const show = async (page, view) => {
-  await page.click(`.rail a[href="#${view}"]`);
-  await page.waitForSelector(`#${view}:not([hidden])`);
+  await page.getByRole("navigation", { name: "Views" }).locator(`a[href="#${view}"]`).click();
+  await page.waitForSelector(`#${view}`);
 };
 
-export const idle = (page, view) =>
-  page.waitForSelector(`#${view}[data-busy="false"]`, { state: "attached" });
+/** Clicks a button of the current view. */
+export const press = (page, name) =>
+  page.getByRole("main").getByRole("button", { name, exact: true }).first().click();
 
-/** Clicks Sync in a view and waits for the end of the round. Resolves to the status text. */
+/** Waits for the end of the round of the current view, or of all views. */
+export const idle = (page, view) => page.waitForSelector(`#${view}[data-busy="false"]`);
+const allIdle = (page) => page.waitForSelector('#sync-all[data-busy="false"]');
+
+/** Clicks Sync in a view and waits for the end of the round. Resolves to its details, if shown. */
 export async function sync(page, view) {
   await show(page, view);
-  await page.click(`#${view} .sync`);
+  await press(page, "Sync");
   await idle(page, view);
-  return words(page, view);
+  return (await details(page).count()) > 0 ? words(page, view) : "";
 }
+
+const details = (page) => page.getByRole("group", { name: /^Details of/ });
 
 export async function syncAll(page) {
-  await page.click("#sync-all");
-  for (const view of VIEWS) await idle(page, view);
+  await page.getByRole("button", { name: "Sync all" }).click();
+  await allIdle(page);
 }
 
-export const words = (page, view) => page.locator(`#${view} [data-testid=status]`).innerText();
-export const count = async (page, view) => Number(await page.getAttribute(`#${view}`, "data-count"));
-export const differences = (page, view) =>
-  page
-    .locator(`#${view} .differences li[data-verb]`)
+/** The state of a view in the terms of the engine: the page shows them by the switch "Details". */
+export async function words(page, view) {
+  await show(page, view);
+  return details(page).innerText();
+}
+
+export async function count(page, view) {
+  await show(page, view);
+  return Number(await page.getAttribute(`#${view}`, "data-count"));
+}
+
+/** The numbers of items of all views. */
+export async function counts(page) {
+  const found = [];
+  for (const view of VIEWS) found.push(await count(page, view));
+  return found;
+}
+
+/** Waits until a view has at least this number of items. */
+export async function untilCount(page, view, least = 1) {
+  await show(page, view);
+  await page.waitForFunction(
+    ([view, least]) => Number(document.getElementById(view)?.dataset.count) >= least,
+    [view, least],
+  );
+}
+
+export const problem = (page) => page.getByRole("group", { name: "Problem" });
+
+/** The changes of the last round, as the details of a view list them. */
+export async function differences(page, view) {
+  await show(page, view);
+  return page
+    .locator(`#${view} ul[aria-label="Changes of the last round"] li[data-verb]`)
     .evaluateAll((rows) => rows.map((row) => [row.dataset.verb, row.querySelector(".what")?.textContent]));
+}
+
 export const idsOf = (page, selector) =>
   page.locator(selector).evaluateAll((rows) => [...new Set(rows.map((row) => row.dataset.id))].sort());
+
+/** The ids of the contacts, recordings or events that a page shows. */
+export async function shownIds(page, view) {
+  await show(page, view);
+  const rows = { calendar: ".entry", contacts: "tbody tr", recordings: ".recording" };
+  return idsOf(page, `#${view} ${rows[view]}`);
+}
+
 export const pathOf = (url) => url.slice(new URL(url).origin.length);

@@ -21,7 +21,11 @@ afterEach(async () => {
   assert.deepEqual(complaints.splice(0), [], "the page violated its Content Security Policy, or threw");
 });
 
-export async function newContext(options = {}) {
+/**
+ * Opens a context of the browser. With `details` (the default) the page shows the terms of the
+ * engine; `mode` is the layout of the calendar.
+ */
+export async function newContext({ details = "on", mode = "agenda", ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 900 },
     locale: "en-GB",
@@ -35,6 +39,14 @@ export async function newContext(options = {}) {
       complaints.push(message.text());
   });
   contexts.push(context);
+  await context.addInitScript(
+    ([details, mode]) => {
+      if (location.protocol !== "http:") return;
+      localStorage["deltalink.details"] ??= details;
+      if (mode) localStorage["deltalink.calendar.mode"] ??= mode;
+    },
+    [details, mode],
+  );
   return context;
 }
 

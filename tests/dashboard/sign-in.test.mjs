@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bundle } from "./compile.mjs";
-import { count, idle, idsOf, open, ready, show, SHOTS, sync, syncAll, VIEWS, World } from "./harness.mjs";
+import { count, counts, idle, open, press, ready, show, SHOTS, shownIds, sync } from "./harness.mjs";
+import { syncAll, untilCount, VIEWS, World } from "./harness.mjs";
 import { fake, newContext, sorted } from "./setup.mjs";
 
 const MSAL = {
@@ -119,6 +120,7 @@ test("two accounts in one browser do not see the data of each other", async () =
     { collection: "recordings", op: "add", user: "anna@contoso.example" },
   );
   await syncAll(anna);
+  await show(anna, "calendar");
   assert.ok((await anna.innerText("#calendar")).includes("Anna's secret"));
   assert.ok((await count(anna, "contacts")) > 0);
   assert.equal(await count(anna, "recordings"), 1);
@@ -132,17 +134,25 @@ test("two accounts in one browser do not see the data of each other", async () =
     item: meeting("Ben's plan"),
   });
   await syncAll(ben);
+  await show(ben, "calendar");
   const text = await ben.innerText("#calendar");
   assert.ok(text.includes("Ben's plan") && !text.includes("Anna's secret"));
   assert.equal(await count(ben, "recordings"), 0);
 
-  await ben.click(".account");
-  await ben.click("text=Forget the stored data");
-  await ben.waitForFunction(
-    () =>
-      document.getElementById("contacts").dataset.painted === "mirror" &&
-      document.getElementById("contacts").dataset.count === "0",
-  );
+  const held = await counts(ben);
+  await ben.getByRole("button", { name: /account and settings/ }).click();
+  await ben.getByRole("button", { name: "Forget the stored data" }).click();
+  const dialog = ben.getByRole("dialog", { name: "Forget the stored data?" });
+  const asked = await dialog.innerText();
+  for (const number of held) assert.ok(asked.includes(`${number} `), `${number} in: ${asked}`);
+  await dialog.getByRole("button", { name: "Forget", exact: true }).click();
+  await ben
+    .getByText(/^Deleted from this browser: /)
+    .first()
+    .waitFor();
+  await ready(ben);
+  assert.deepEqual(await counts(ben), [0, 0, 0]);
+  await show(anna, "calendar");
   await anna.reload();
   await ready(anna);
   assert.ok(
@@ -162,10 +172,8 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   assert.equal(account, `${MSAL.user}.${MSAL.tenant}`);
   assert.equal(await page.innerText(".account-name"), MSAL.username);
   assert.equal(await page.locator("#demo-panel").count(), 0);
-  await page.click("#sync-all");
-  await idle(page, "calendar");
-  await idle(page, "contacts");
-  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
+  await syncAll(page);
+  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
   assert.ok((await count(page, "calendar")) > 0);
   const log = await world.log();
   assert.deepEqual(new Set(log.map(({ headers }) => headers.authorization)), new Set(["delegated"]));
@@ -207,28 +215,22 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   await sync(page, "contacts");
   const before = (await world.table("contacts")).length;
   assert.ok(before > 0);
-  // The list follows the mirror with its next update.
-  await page.waitForFunction(
-    (count) => Number(document.getElementById("contacts").dataset.count) === count,
-    before,
-  );
+  assert.equal(await count(page, "contacts"), before);
 
   await world.request("POST", "/revoke");
   await world.edit({ collection: "contacts", op: "add" });
-  await page.click("#contacts .sync");
-  await page.waitForSelector(".banner button");
+  await press(page, "Sync");
+  await page.getByRole("button", { name: "Sign in again" }).waitFor();
   assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");
   assert.equal(await count(page, "contacts"), before, "the stored rows stay readable");
   await page.screenshot({ path: `${SHOTS}/sign-in-again-wide-light.png` });
   await page.getByRole("button", { name: "Sign in again" }).click();
-  await page.waitForFunction(
-    (n) => Number(document.getElementById("contacts").dataset.count) === n,
-    before + 1,
-  );
-  await page.waitForSelector(".banner", { state: "detached" });
+  await untilCount(page, "contacts", before + 1);
+  await page.getByRole("group", { name: "Sign in again" }).waitFor({ state: "detached" });
 
-  await page.click(".account");
+  await page.getByRole("button", { name: /account and settings/ }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("dialog", { name: "Sign out?" }).getByRole("button", { name: "Sign out" }).click();
   await page.waitForSelector("form.signin");
   const kept = await page.evaluate(async () => {
     const stores = await indexedDB.databases();
@@ -273,9 +275,8 @@ test("a link cannot make the page send a token to another origin", async () => {
     }),
   );
   await ready(page);
-  await page.click("#contacts .sync", { force: true }).catch(() => undefined);
   await show(page, "contacts");
-  await page.click("#contacts .sync");
+  await press(page, "Sync");
   await page.waitForFunction(() => document.getElementById("contacts").dataset.phase !== "idle");
   assert.ok(!otherHosts.includes("collector.example"));
 });
@@ -288,13 +289,14 @@ test("a round that needs a sign-in waits with a banner, and continues after it",
     {},
     "contacts",
   );
+  await page.getByRole("button", { name: "Demo", exact: true }).click();
   await page.getByRole("button", { name: "Ask for a sign-in" }).click();
-  await page.waitForSelector(".banner button");
+  await page.getByRole("button", { name: "Sign in again" }).waitFor();
   assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");
   assert.equal(await count(page, "contacts"), 0);
   await page.getByRole("button", { name: "Sign in again" }).click();
-  await page.waitForFunction(() => Number(document.getElementById("contacts").dataset.count) > 0);
+  await untilCount(page, "contacts");
   await idle(page, "contacts");
-  await page.waitForSelector(".banner", { state: "detached" });
-  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
+  await page.getByRole("group", { name: "Sign in again" }).waitFor({ state: "detached" });
+  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
 });

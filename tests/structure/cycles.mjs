@@ -26,7 +26,7 @@ export function imports(sources) {
     const declared = target.replace(/\.js$/, ".d.ts");
     const candidates = importer.endsWith(".d.ts")
       ? [declared, target]
-      : [target, `${target}.ts`, `${target}.js`, `${target}.d.ts`, `${target}/index.ts`];
+      : [target, `${target}.ts`, `${target}.tsx`, `${target}.js`, `${target}.d.ts`, `${target}/index.ts`];
     return candidates.find((path) => sources.has(path));
   };
   return new Map(

@@ -130,10 +130,17 @@ export function nowAt(entries: Entry[], now: number): number {
   return index < 0 ? entries.length : index;
 }
 
-/** The window from a week before a day to five weeks after it. */
-export function windowAround(today: string): DayWindow {
-  return { from: addDays(today, -7), to: addDays(today, 35) };
+/**
+ * The window from six weeks before a day to eight weeks after it. It contains each week of the
+ * month of that day.
+ */
+export function windowAround(day: string): DayWindow {
+  return { from: addDays(day, -42), to: addDays(day, 56) };
 }
+
+/** Whether a window contains all days of another one. */
+export const contains = (window: DayWindow, { from, to }: DayWindow): boolean =>
+  window.from <= from && to <= window.to;
 
 /**
  * The instants to request from Graph for these days in any zone: one day more at either end, in

@@ -1,13 +1,18 @@
 // A session: the account whose data the page shows, in the demo or in Microsoft 365.
 import type { CallRecording, DeltaClient, DeltaQuery } from "deltalink";
+import type { History } from "./rounds";
+
+/** The kind of token that reads the recordings: an app-only one, or the one of the user. */
+export type Reader = "app" | "delegated";
 
 export interface Session {
   kind: "demo" | "microsoft365";
   /** The name of the account, for the header. */
   name: string;
   client: DeltaClient;
-  /** Undefined if this session cannot read recordings. */
-  recordings: DeltaQuery<CallRecording> | undefined;
+  history: History;
+  /** The recordings, read by each kind of token. Undefined if this session cannot read them. */
+  recordings: Record<Reader, DeltaQuery<CallRecording>> | undefined;
   /** Lets the user sign in, so that waiting rounds continue. Call it from a click. */
   signInAgain(claims: string | undefined): Promise<void>;
   /** Closes the session and keeps the stored data. */

@@ -1,5 +1,4 @@
 // Registers the service worker, which stores the page so that it opens offline.
-import { button, h } from "./dom";
 
 interface TrustedTypes {
   createPolicy(
@@ -8,7 +7,8 @@ interface TrustedTypes {
   ): { createScriptURL(url: string): string };
 }
 
-export async function keepShell(slot: HTMLElement): Promise<void> {
+/** Calls `onUpdate` with the function that reloads the page, if a newer build is ready. */
+export async function keepShell(onUpdate: (reload: () => void) => void): Promise<void> {
   if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return;
   // The only Trusted Types policy that the Content Security Policy allows. It accepts one URL.
   const types = (window as { trustedTypes?: TrustedTypes }).trustedTypes;
@@ -32,17 +32,9 @@ export async function keepShell(slot: HTMLElement): Promise<void> {
   }
 
   function offer(worker: ServiceWorker): void {
-    const reload = (): void => {
+    onUpdate(() => {
       navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
       worker.postMessage("activate");
-    };
-    slot.replaceChildren(
-      h(
-        "div",
-        { class: "banner quiet" },
-        h("p", {}, "A newer version of this page is ready."),
-        button("Reload", reload, {}),
-      ),
-    );
+    });
   }
 }

@@ -2,8 +2,9 @@
 import type { AccountInfo, PublicClientApplication as Application } from "@azure/msal-browser";
 import { openDelta, type Cloud } from "deltalink";
 import { fromMsal } from "deltalink/msal";
-import { button, h, icon, messageOf, settings } from "./dom";
+import { History } from "./rounds";
 import type { Session } from "./session";
+import { settings } from "./settings";
 
 export interface SignInConfig {
   clientId: string;
@@ -13,7 +14,7 @@ export interface SignInConfig {
   endpoint?: string;
 }
 
-const clouds: Record<Cloud, { label: string; authority: string; graph: string }> = {
+export const clouds: Record<Cloud, { label: string; authority: string; graph: string }> = {
   global: {
     label: "Microsoft 365 (global, GCC)",
     authority: "https://login.microsoftonline.com",
@@ -36,7 +37,7 @@ const clouds: Record<Cloud, { label: string; authority: string; graph: string }>
   },
 };
 
-const redirectUri = (): string => new URL("auth.html", document.baseURI).href;
+export const redirectUri = (): string => new URL("auth.html", document.baseURI).href;
 const scopesOf = ({ cloud }: SignInConfig): string[] =>
   ["Calendars.Read", "OrgContact.Read.All"].map((scope) => `${clouds[cloud].graph}/${scope}`);
 
@@ -99,7 +100,7 @@ export async function silentSession(config: SignInConfig): Promise<Session | und
   return account && sessionOf(pca, account, config);
 }
 
-async function popupSession(config: SignInConfig): Promise<Session> {
+export async function popupSession(config: SignInConfig): Promise<Session> {
   const pca = await application(config);
   const { account } = await pca.loginPopup({ scopes: scopesOf(config), prompt: "select_account" });
   pca.setActiveAccount(account);
@@ -108,7 +109,9 @@ async function popupSession(config: SignInConfig): Promise<Session> {
 
 async function sessionOf(pca: Application, account: AccountInfo, config: SignInConfig): Promise<Session> {
   const scopes = scopesOf(config);
+  const history = new History(account.homeAccountId);
   const client = await openDelta({
+    log: history.log,
     token: fromMsal(pca, { account, scopes }),
     ...(config.endpoint ? { endpoint: config.endpoint } : { cloud: config.cloud }),
   });
@@ -116,6 +119,7 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
     kind: "microsoft365",
     name: account.username || (account.name ?? "Signed in"),
     client,
+    history,
     recordings: undefined,
     async signInAgain(claims) {
       await pca.acquireTokenPopup({ account, scopes, ...(claims && { claims }) });
@@ -126,116 +130,8 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
       // deleted from this browser anyway.
       pca.logoutPopup({ account }).catch(() => undefined);
       await client.forget();
+      history.clear();
       await pca.clearCache({ account });
     },
   };
-}
-
-/** Makes the sign-in form. Calls `onSession` with the session after the sign-in. */
-export function signInForm(
-  config: SignInConfig | undefined,
-  onSession: (session: Session) => void,
-  demo: (() => void) | undefined,
-): HTMLElement {
-  const guid = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
-  const clientId = h("input", {
-    id: "client-id",
-    name: "clientId",
-    required: true,
-    pattern: guid,
-    title: "The application (client) ID: 8-4-4-4-12 letters a to f and digits",
-    placeholder: "00000000-0000-0000-0000-000000000000",
-    autocomplete: "off",
-    spellcheck: "false",
-  });
-  const tenant = h("input", {
-    id: "tenant",
-    name: "tenant",
-    required: true,
-    pattern: "[A-Za-z0-9.\\-]+",
-    title: "The directory (tenant) ID, or a domain such as contoso.example",
-    placeholder: "contoso.onmicrosoft.com",
-    autocomplete: "off",
-    spellcheck: "false",
-  });
-  const cloud = h(
-    "select",
-    { id: "cloud", name: "cloud" },
-    ...Object.entries(clouds).map(([value, { label }]) => h("option", { value }, label)),
-  );
-  clientId.value = config?.clientId ?? "";
-  tenant.value = config?.tenant ?? "";
-  cloud.value = config?.cloud ?? "global";
-  const errorText = h("div", { class: "form-error", role: "alert" });
-  const submit = h(
-    "button",
-    { type: "submit", class: "button primary large" },
-    icon("person"),
-    "Sign in with Microsoft",
-  );
-  const field = (input: HTMLElement, label: string, hint: string): HTMLElement => {
-    const id = `${input.id}-hint`;
-    input.setAttribute("aria-describedby", id);
-    return h(
-      "div",
-      { class: "field" },
-      h("label", { for: input.id }, label),
-      input,
-      h("p", { id, class: "hint" }, hint),
-    );
-  };
-  const uri = redirectUri();
-  const form = h(
-    "form",
-    { class: "card signin" },
-    h("h1", {}, "Sign in"),
-    h(
-      "p",
-      { class: "lead" },
-      "Your calendar and your organization's contacts, stored in this browser and kept up to date from Microsoft Graph. They are sent nowhere else.",
-    ),
-    field(clientId, "Client ID", "The ID of a single-page application registered in Microsoft Entra."),
-    field(tenant, "Tenant", "Its directory ID or one of its domains."),
-    field(cloud, "Cloud", "A token is valid in one cloud only."),
-    errorText,
-    submit,
-    h(
-      "details",
-      { class: "registration" },
-      h("summary", {}, "Requirements of the registration"),
-      h(
-        "ul",
-        {},
-        h("li", {}, "The platform Single-page application with the redirect URI ", h("code", {}, uri)),
-        h(
-          "li",
-          {},
-          "The delegated permissions ",
-          h("code", {}, "Calendars.Read"),
-          " and ",
-          h("code", {}, "OrgContact.Read.All"),
-        ),
-      ),
-    ),
-    demo && h("p", { class: "or" }, "No tenant? ", button("Look at the demo", demo, { class: "link" })),
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    errorText.textContent = "";
-    const entered: SignInConfig = {
-      clientId: clientId.value.trim(),
-      tenant: tenant.value.trim(),
-      cloud: cloud.value as Cloud,
-    };
-    settings.set("signin", JSON.stringify(entered));
-    submit.disabled = true;
-    popupSession({ ...entered, ...(config?.endpoint && { endpoint: config.endpoint }) })
-      .then(onSession, (error: unknown) => {
-        errorText.textContent = `Not signed in. ${messageOf(error)}`;
-      })
-      .finally(() => {
-        submit.disabled = false;
-      });
-  });
-  return form;
 }

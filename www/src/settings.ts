@@ -1,0 +1,42 @@
+// Settings of the page in localStorage. Without storage they are lost at a reload.
+import { useSyncExternalStore } from "react";
+
+const PREFIX = "deltalink.";
+const listeners = new Set<() => void>();
+/** The settings of a page without storage. */
+const memory = new Map<string, string>();
+
+export const settings = {
+  get(name: string): string | undefined {
+    try {
+      return localStorage.getItem(PREFIX + name) ?? undefined;
+    } catch {
+      return memory.get(name);
+    }
+  },
+  set(name: string, value: string | undefined): void {
+    try {
+      if (value === undefined) localStorage.removeItem(PREFIX + name);
+      else localStorage.setItem(PREFIX + name, value);
+    } catch {
+      if (value === undefined) memory.delete(name);
+      else memory.set(name, value);
+    }
+    for (const run of listeners) run();
+  },
+  /** Calls `run` after each change, also one of another tab. */
+  subscribe(run: () => void): () => void {
+    listeners.add(run);
+    window.addEventListener("storage", run);
+    return () => {
+      listeners.delete(run);
+      window.removeEventListener("storage", run);
+    };
+  },
+};
+
+/** A setting as the state of a component. */
+export function useSetting(name: string): [string | undefined, (value: string | undefined) => void] {
+  const value = useSyncExternalStore(settings.subscribe, () => settings.get(name));
+  return [value, (next) => settings.set(name, next)];
+}
