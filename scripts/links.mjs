@@ -16,4 +16,8 @@ edit("package.json", (text) => {
   return `${JSON.stringify({ ...fields, homepage: `${address}#readme`, bugs: `${address}/issues` }, null, 2)}\n`;
 });
 for (const name of ["README.md", "CHANGELOG.md"])
-  edit(name, (text) => text.replaceAll(/\]\((?!https?:|#)([^)]+)\)/g, `](${address}/blob/main/$1)`));
+  edit(name, (text) =>
+    text
+      .replaceAll(/(!\[[^\]]*)\]\((?!https?:)([^)]+)\)/g, `$1](${address}/raw/main/$2)`)
+      .replaceAll(/\]\((?!https?:|#)([^)]+)\)/g, `](${address}/blob/main/$1)`),
+  );
