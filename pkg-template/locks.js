@@ -13,7 +13,7 @@ export class Locks {
   #ends = new Map();
   #hasTabs;
 
-  /** `hasTabs`: other tabs see the same store. */
+  /** `hasTabs`: whether other tabs may use the same store. */
   constructor(hasTabs) {
     this.#hasTabs = hasTabs;
   }
@@ -37,7 +37,7 @@ export class Locks {
 
   /**
    * Takes one of `count` slots with this name. `granted` resolves when one is taken, at once where
-   * there are no Web Locks. `release()` gives it back, or ends the wait.
+   * there are no Web Locks. `release()` releases it, or ends the wait.
    */
   takeSlot(name, count) {
     const webLocks = this.#webLocks;
@@ -112,7 +112,7 @@ async function acquireOne(webLocks, names, signal) {
     });
     if (isFree) return;
   }
-  // Waits for all, and keeps the first one.
+  // Requests all of them, and keeps the first one that is granted.
   const wait = new AbortController();
   void released.then(() => wait.abort());
   await new Promise((resolve, reject) => {

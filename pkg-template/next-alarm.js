@@ -1,29 +1,34 @@
 // @ts-check
-// When to come back after a failure.
+// Computes when to try again after a failure.
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
 /** The codes of errors that only a user or an administrator can resolve. */
 const NEEDS_USER = ["interaction", "claims", "unauthorized", "forbidden", "account"];
 
-/** The first wait before such an error is tried again, in multiples of the first back-off. */
-const RARELY = 64;
+/** The first wait after an error that will not pass soon, in multiples of the first back-off. */
+const LONG_WAIT_FACTOR = 64;
 
 /** @type {typeof import("./notifications.js").nextAlarm} */
 export function nextAlarm(error, attempts, options) {
   const { now = Date.now(), random = Math.random(), base = 5000, cap = 30 * MINUTE } = options ?? {};
-  // By its shape: an error may come from another realm, or from another object.
+  // Reads properties instead of checking the class: the error may come from another realm, or
+  // through a call of another Durable Object.
   const { code, retryable, retryAt } = /** @type {any} */ (error ?? {});
-  /** A wait that doubles with each attempt. Jitter shortens it by at most half. */
-  const after = (first, longest) => {
+  /** The end of a wait that doubles with each attempt. Jitter shortens it by at most half. */
+  const endOfWait = (first, longest) => {
     const wait = Math.min(first * 2 ** Math.max((attempts || 1) - 1, 0), longest);
     return Math.ceil(now + wait / 2 + (random * wait) / 2);
   };
-  if (code === "not-found") return { at: after(RARELY * base, DAY), reason: "gone" };
+  if (code === "not-found") return { at: endOfWait(LONG_WAIT_FACTOR * base, DAY), reason: "gone" };
   if (retryable === false)
-    return { at: after(RARELY * base, cap), reason: NEEDS_USER.includes(code) ? "needs-user" : "failed" };
-  const backOff = after(base, cap);
-  const allowed = new Date(retryAt ?? NaN).getTime();
-  if (allowed > backOff && allowed - now <= DAY) return { at: Math.ceil(allowed), reason: "retry-after" };
+    return {
+      at: endOfWait(LONG_WAIT_FACTOR * base, cap),
+      reason: NEEDS_USER.includes(code) ? "needs-user" : "failed",
+    };
+  const backOff = endOfWait(base, cap);
+  const retryAfter = new Date(retryAt ?? NaN).getTime();
+  if (retryAfter > backOff && retryAfter - now <= DAY)
+    return { at: Math.ceil(retryAfter), reason: "retry-after" };
   return { at: backOff, reason: "back-off" };
 }

@@ -10,7 +10,7 @@ export interface NotificationOptions {
   clientState: string | readonly string[];
 }
 
-/** A notification with the right `clientState`. Its other properties are what Graph sent. */
+/** A notification with the right `clientState`, as Graph sent it. */
 export interface Notification {
   subscriptionId: string;
   /** `created`, `updated` or `deleted`. Missing in lifecycle notifications. */
@@ -32,8 +32,8 @@ export interface HandledNotification {
   /** The notifications with the right `clientState`. */
   notifications: Notification[];
   /**
-   * The ids of the subscriptions whose resource has to be read: run a round. A round needs nothing
-   * else of a notification, and finds what a lost one (`missed`) would have reported.
+   * The ids of the subscriptions whose resource may have changed: run a round. A round needs no
+   * other data from a notification, and finds the changes of a lost one (`missed`) too.
    */
   wake: string[];
   /**
@@ -59,8 +59,8 @@ export interface HandledNotification {
  * and anybody can replay one: it must lead to a round at most.
  *
  * @example
- *   const { response, wake } = await handleNotification(request, { clientState: env.CLIENT_STATE
- * });
+ *   const options = { clientState: env.CLIENT_STATE };
+ *   const { response, wake } = await handleNotification(request, options);
  *   if (wake.length) await env.USERS.getByName("users").wake(); // only sets an alarm
  *   return response;
  */
@@ -83,7 +83,7 @@ export function clientStateFor(secret: string, name: string): Promise<string>;
 
 /** The options of `subscriptions()`. */
 export interface SubscriptionOptions {
-  /** The token source, as for `openDelta()`. The permission is that for reading the resource. */
+  /** The token source, as for `openDelta()`. It needs the permission to read the resource. */
   token: TokenSource;
   /**
    * The resource as Graph names it for subscriptions, such as `users`, `users/{id}/events` or
@@ -119,19 +119,19 @@ export interface SubscriptionOptions {
 /** A subscription, to be stored: it can be serialized as JSON and contains no secret. */
 export interface Subscription {
   id: string;
-  /** When Graph ends it, in milliseconds since 1970. */
+  /** When the subscription expires, in milliseconds since 1970. */
   expiresAt: number;
-  /** When `ensure()` renews it: a third of its time is left then. In milliseconds since 1970. */
+  /** From when `ensure()` renews it, in milliseconds since 1970: a third of its time is left. */
   renewAt: number;
   /** A hash of the options. `ensure()` replaces a subscription that was made with others. */
   settings: string;
 }
 
-/** The subscription of a resource. */
+/** Creates, renews, replaces and deletes the subscription of a resource. */
 export interface Subscriptions {
   /**
    * Makes sure that there is a subscription with these options, and resolves to it: store it, and
-   * pass it to the next call. Sends no request unless something is due.
+   * pass it to the next call. Sends no request if there is nothing to do.
    *
    * Without `current` it creates a subscription. It renews `current` from `renewAt` on, or with
    * `renew`, and creates another one if Graph no longer has it. If the options have changed, it
@@ -157,8 +157,8 @@ export interface Subscriptions {
 }
 
 /**
- * Returns the means to create, renew, replace and delete the subscription of a resource. It sends
- * nothing itself: call `ensure()` in an alarm.
+ * Returns an object that creates, renews, replaces and deletes the subscription of a resource. This
+ * call sends no request: call `ensure()` in an alarm.
  *
  * Throws `bad-request` for wrong options, and for a resource that has no notifications: poll it.
  *
@@ -196,7 +196,7 @@ export interface NextAlarmOptions {
   cap?: number;
 }
 
-/** When to come back, and why then. */
+/** When to try again, and why at that time. */
 export interface NextAlarm {
   /** In milliseconds since 1970: in the future, and at most a day ahead. */
   at: number;

@@ -7,10 +7,10 @@ import { badRequest, typeOf } from "./error.js";
 export { nextAlarm } from "./next-alarm.js";
 export { subscriptionLimits, subscriptions } from "./subscriptions.js";
 
-/** The limits of an accepted body: its bytes and its notifications. Graph sends far less. */
+/** The most bytes and notifications that a request may have. Graph sends far fewer. */
 const MAX_BYTES = 1 << 20;
 const MAX_NOTIFICATIONS = 1000;
-/** In milliseconds. A body that takes longer is not one of Graph, which waits 10 s in all. */
+/** In milliseconds. Graph sends its body faster, because it waits 10 s for the response. */
 const MAX_BODY_TIME = 5000;
 /** The longest `clientState` (Graph's page "subscription resource type"). */
 const MAX_CLIENT_STATE = 128;
@@ -41,16 +41,16 @@ export async function handleNotification(request, options) {
   const notifications = list
     .filter((one) => isGenuine(one?.clientState, expected) && typeof one.subscriptionId === "string")
     .map(readNotification);
-  const ids = (some) => [...new Set(some.map(({ subscriptionId }) => subscriptionId))];
+  const idsOf = (list) => [...new Set(list.map(({ subscriptionId }) => subscriptionId))];
   /** @param {import("./notifications.js").Notification} notification */
-  const endsSoon = ({ lifecycleEvent }) =>
+  const needsRenewal = ({ lifecycleEvent }) =>
     lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired";
   // Forged notifications get the same response as genuine ones.
   return {
     ...respond(202),
     notifications,
-    wake: ids(notifications),
-    renew: ids(notifications.filter(endsSoon)),
+    wake: idsOf(notifications),
+    renew: idsOf(notifications.filter(needsRenewal)),
   };
 }
 
@@ -93,22 +93,22 @@ function readClientState(clientState) {
  */
 function readNotification(one) {
   const known = ["subscriptionId", "changeType", "lifecycleEvent", "resource", "tenantId"];
-  const found = known.filter((name) => typeof one[name] === "string").map((name) => [name, one[name]]);
-  return /** @type {any} */ (Object.fromEntries(found));
+  const entries = known.filter((name) => typeof one[name] === "string").map((name) => [name, one[name]]);
+  return /** @type {any} */ (Object.fromEntries(entries));
 }
 
-/** Compares a value with each accepted one, in a time that does not depend on equal characters. */
+/** Whether a value is an accepted one. The time does not depend on how many characters match. */
 function isGenuine(given, expected) {
   // The type and the lengths are not secret, and cheap to compare.
   if (typeof given !== "string") return false;
-  let found = false;
+  let isEqual = false;
   for (const one of expected) {
     if (given.length !== one.length) continue;
     let difference = 0;
     for (let at = 0; at < one.length; at++) difference |= given.charCodeAt(at) ^ one.charCodeAt(at);
-    found = difference === 0 || found;
+    isEqual = difference === 0 || isEqual;
   }
-  return found;
+  return isEqual;
 }
 
 /**

@@ -1,10 +1,10 @@
 // @ts-check
-// What may be told about a response that refuses a request.
+// Reads a response that refuses a request: its text without secrets, and its Retry-After.
 
 /** In milliseconds. A longer `Retry-After` is ignored. */
 export const DAY = 86_400_000;
 
-/** Returns a text from a server without the secrets of the request and without long words. */
+/** Replaces the secrets of the request and long words in a text from a server by "…". */
 export function withoutSecrets(text, secrets) {
   const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
   const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);
@@ -12,8 +12,8 @@ export function withoutSecrets(text, secrets) {
 }
 
 /**
- * Returns the time that a `Retry-After` names, in seconds or as a date. Undefined if it names none,
- * one in the past, or one that is more than a day ahead.
+ * Returns the time that a `Retry-After` names, in seconds or as a date. Undefined if it names no
+ * time, one in the past, or one that is more than a day ahead.
  *
  * @param {string | null} header
  */

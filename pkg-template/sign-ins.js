@@ -6,13 +6,13 @@ export class SignIns {
   #onSignIn;
   #channel;
 
-  /** `account` has the clients. `onSignIn` is called after a sign-in in another tab. */
+  /** `account`: that of the clients. `onSignIn` is called after a sign-in in another tab. */
   constructor(account, onSignIn) {
     this.#name = `deltalink sign-in | ${account}`;
     this.#onSignIn = onSignIn;
   }
 
-  /** Waits for a sign-in in another tab. */
+  /** Listens for a sign-in in another tab. */
   wait() {
     if (this.#channel || typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(this.#name);
@@ -20,7 +20,7 @@ export class SignIns {
     this.#channel.unref?.();
   }
 
-  /** Ends the wait: the user has signed in, the client ends, or its page is about to be frozen. */
+  /** Stops listening: the user has signed in, the client closes, or its page may be frozen. */
   stop() {
     this.#channel?.close();
     this.#channel = undefined;

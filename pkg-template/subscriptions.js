@@ -5,7 +5,7 @@ import { DeltaError, badRequest, typeOf } from "./error.js";
 import { retryTime, withoutSecrets } from "./refusal.js";
 
 const MINUTE = 60_000;
-/** Left of the longest lifetime for clocks that differ. */
+/** Subtracted from the longest lifetime, because clocks differ. */
 const CLOCK_MARGIN = 10 * MINUTE;
 /**
  * The longest lifetime in minutes, the changes that a subscription may name, and the paths, where
@@ -42,13 +42,13 @@ export function subscriptionLimits(resource) {
     .toLowerCase()
     .replaceAll(/\('([^']*)'\)/g, "/$1")
     .replace(/\?.*/, "");
-  const found = KINDS.find(([, , patterns]) =>
+  const kind = KINDS.find(([, , patterns]) =>
     patterns.split(" ").some((pattern) => {
       const source = pattern.replace("~", "(me|users/*)").replaceAll("*", "[^/]+");
       return new RegExp(`^/?${source}$`).test(path);
     }),
   );
-  return found && { lifetime: found[0] * MINUTE, changeType: found[1] };
+  return kind && { lifetime: kind[0] * MINUTE, changeType: kind[1] };
 }
 
 /** @type {typeof import("./notifications.js").subscriptions} */
@@ -79,8 +79,8 @@ export function subscriptions(options) {
     );
 
   /**
-   * Sends a request, unless the signal fires before. Asks once for another token if Graph refuses
-   * the first one.
+   * Sends a request, unless the signal fires before. If Graph refuses the token, gets another one
+   * and repeats the request once.
    */
   async function send(method, id, body, signal) {
     /** @type {{ reason: string, claims?: string }} */
@@ -134,9 +134,9 @@ export function subscriptions(options) {
     if (typeof json?.id !== "string" || !json.id || !(end > 0))
       throw new DeltaError("Graph's response is not a subscription", { code: "protocol", retryable: true });
     const now = Date.now();
-    // Graph never grants more time than requested, so that a later end is wrong.
+    // Graph never grants more time than requested: a later end is ignored.
     const expiresAt = Math.min(end, now + lifetime);
-    // A third of the time is left for attempts to renew it.
+    // The last third of the lifetime is left for attempts to renew it.
     return {
       id: json.id,
       expiresAt,
@@ -145,7 +145,7 @@ export function subscriptions(options) {
     };
   }
 
-  /** Deletes the subscriptions of the app that notify the same URL of the same resource. */
+  /** Deletes the app's subscriptions with the same resource and notification URL. */
   async function deleteOthers(signal) {
     const { response, secrets } = await send("GET", undefined, undefined, signal);
     if (!response.ok) throw await refusalOf(response, secrets);
@@ -157,7 +157,7 @@ export function subscriptions(options) {
 
   return {
     async ensure(current, { renew = false, signal } = {}) {
-      // A renewal can change none of these.
+      // If one of these has changed, a renewal is not enough: the subscription is replaced.
       const settings = await hash([resource, changeType, url, lifecycleUrl, clientState]);
       const isCurrent = current?.settings === settings;
       if (isCurrent && !renew && Date.now() < current.renewAt) return current;
@@ -170,7 +170,7 @@ export function subscriptions(options) {
         // After another refusal the old subscription may remain until it expires.
         if (response.status === 429 || response.status >= 500) throw await refusalOf(response, secrets);
       }
-      const wanted = {
+      const properties = {
         changeType,
         notificationUrl: url,
         // Required for subscriptions longer than an hour.
@@ -179,11 +179,12 @@ export function subscriptions(options) {
         expirationDateTime,
         clientState,
       };
-      const created = await send("POST", undefined, wanted, signal);
+      const created = await send("POST", undefined, properties, signal);
       if (created.response.status !== 409) return read(created, settings);
-      // Graph allows one subscription. It may have made one whose response was lost.
+      // Graph allows only one subscription of this resource, and may have created it by a request
+      // whose response was lost.
       await deleteOthers(signal);
-      return read(await send("POST", undefined, wanted, signal), settings);
+      return read(await send("POST", undefined, properties, signal), settings);
     },
     async delete({ id }) {
       if (typeof id !== "string" || !id)
@@ -225,7 +226,7 @@ function parseUrl(text) {
   }
 }
 
-/** Whether a response has the origin of Graph. A `fetch` of the caller may follow redirects. */
+/** Whether a response comes from Graph. The caller's own `fetch` may follow redirects. */
 const isFrom = ({ url }, root) => !url || parseUrl(url)?.origin === root.origin;
 
 async function readToken(source, request, timeout) {
@@ -250,9 +251,9 @@ async function readToken(source, request, timeout) {
       cause,
     });
   }
-  const found = result?.accessToken ?? result?.token ?? result;
-  // The host's error for a header with other characters would contain them.
-  if (typeof found === "string" && /^[\x21-\x7e]+$/.test(found)) return found;
+  const accessToken = result?.accessToken ?? result?.token ?? result;
+  // With other characters in it, the host's error for an invalid header would contain the token.
+  if (typeof accessToken === "string" && /^[\x21-\x7e]+$/.test(accessToken)) return accessToken;
   throw new DeltaError("options.token of subscriptions() returned no usable token", {
     code: "unauthorized",
     retryable: false,

@@ -42,8 +42,8 @@ cp dist/fake/fake-graph.wasm dist/package/
 cp pkg-template/inline.js dist/package/fake-graph-inline.js
 node scripts/inline.mjs dist/package/fake-graph.wasm dist/package/fake-graph-inline.js
 esbuild dist/fake/fake_graph_wasm.js --outfile=dist/package/fake-graph-glue.js
-# Minified as they are, module by module: every host imports its own entry. Not those of
-# deltalink/testing, from whose parts bundlers choose.
+# Minifies each module separately, because every host imports its own entry. The modules of
+# deltalink/testing stay as they are, so that bundlers can choose among their parts.
 modules=$(cd pkg-template && ls *.js | grep -vE '^(contract|fake-graph|testing)' | sed 's#^#dist/package/#')
 esbuild $modules dist/package/fake-graph-inline.js --allow-overwrite --outdir=dist/package
 esbuild dist/package/stores/*.js --allow-overwrite --outdir=dist/package/stores

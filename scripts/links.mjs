@@ -1,6 +1,6 @@
-// Completes dist/package/: the address of the repository in pkg-template/package.json is the only
-// one that a maintainer fills in. Its links to the home page and to bugs, and the links of README
-// and CHANGELOG to other files, which npm shows without these files, are made from it.
+// Derives the other links of dist/package/ from the address of the repository, which a maintainer
+// fills in once, in pkg-template/package.json: the links to the home page and to bugs there, and
+// the relative links of README and CHANGELOG, because npm shows both without the other files.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const folder = new URL("../dist/package/", import.meta.url);

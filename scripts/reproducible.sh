@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the package in this folder and in a copy of the sources in another one, and compares the
-# files of both.
+# Builds the package in this folder and in a copy of it elsewhere, and compares the files of both
+# builds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh

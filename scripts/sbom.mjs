@@ -1,5 +1,5 @@
 // Prints a software bill of materials of the npm package in the format CycloneDX 1.6: the crates
-// that are compiled into its wasm modules. It has no npm dependencies.
+// that are compiled into its wasm modules. The package has no npm dependencies.
 import { readFileSync } from "node:fs";
 import { packagesOf } from "./notices.mjs";
 

@@ -53,7 +53,8 @@ const NETWORK_CODES: [&str; 7] = [
 /// Names of errors of MSAL that a mistake in the app's code or configuration causes.
 const MISTAKE_NAMES: [&str; 2] = ["ClientConfigurationError", "BrowserConfigurationAuthError"];
 
-/// Codes of such errors that MSAL also uses when a document of the authority cannot be fetched.
+/// Codes of configuration errors that MSAL also uses when it cannot fetch a document of the
+/// authority. A retry may succeed.
 const TRANSIENT_CODES: [&str; 2] = ["untrusted_authority", "issuer_validation_failed"];
 
 /// Codes for a mistake in the app's code, configuration or registration: those of msal-browser 2 to

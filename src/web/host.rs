@@ -1,4 +1,4 @@
-//! The interface of a round to the facade: the methods of `RoundRun` in
+//! The interface between a round and the facade: the methods of `RoundRun` in
 //! `pkg-template/round-run.js`.
 
 use js_sys::{Function, Promise};
@@ -27,8 +27,8 @@ extern "C" {
     pub fn has_listeners(this: &RoundHost) -> bool;
 
     /// Copies the changes of a page for the listeners, before its consumer gets them. Returns the
-    /// function that announces the page to them, to be called after the commit. It returns a
-    /// promise if the next page has to wait for the listeners.
+    /// function that announces the page to them, to be called after the commit. That function
+    /// returns a promise if the next page has to wait for the listeners.
     #[wasm_bindgen(method, catch)]
     pub fn announcer(this: &RoundHost, page: &JsValue) -> Result<Option<Function>, JsValue>;
 
@@ -55,12 +55,12 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn granted(this: &TakenSlot) -> Promise;
 
-    /// Gives the slot back, or ends the wait for it.
+    /// Releases the slot, or ends the wait for it.
     #[wasm_bindgen(method, js_name = release)]
     fn give_back(this: &TakenSlot);
 }
 
-/// One of the slots that all tabs share. Dropping it gives it back.
+/// One of the slots that all tabs share. Dropping it releases it.
 pub struct Slot(TakenSlot);
 
 impl Slot {

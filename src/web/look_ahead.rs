@@ -25,7 +25,7 @@ impl Driver {
         self.display.show_working();
         let (result, sent) = self.look_ahead_during(end_of(end), next_link).await;
         let input = self.page_input(result, sent)?;
-        // Graph has refused another token than the current one.
+        // Graph has refused an older token, not the current one.
         let is_outdated = token != self.token
             && matches!(&input, Input::Refused(refusal) if refusal.verdict(true) == Verdict::SignIn);
         Ok(if is_outdated { Input::Outdated } else { input })
@@ -48,8 +48,8 @@ impl Driver {
         }
     }
 
-    /// Sends the request of the next page ahead, if the round allows it and the
-    /// throttling scope has a permit to spare.
+    /// Sends the request of the next page ahead, if the round allows it and the throttling scope
+    /// has a permit to spare.
     pub(super) fn send_ahead(&mut self, next_request: impl Fn(&Round, Instant) -> Option<Request>) {
         let now = now();
         let Some(request) = next_request(&self.round.borrow(), now) else { return };

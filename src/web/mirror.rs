@@ -49,9 +49,9 @@ struct ChangedOut {
 }
 
 impl Mirror<'_> {
-    /// Copies what 0.1.0 stored for the same query under another key, in one transaction, unless
-    /// there is a record under the key of today. Looks for it once per client. If the store refuses
-    /// the copy, for example because it is full, the next round lists everything instead.
+    /// Copies the state that 0.1.0 stored for the same query under another key, in one transaction,
+    /// unless there is a record under the current key. Looks for it once per client. If the store
+    /// refuses the copy, for example because it is full, the next round lists everything instead.
     pub async fn take_over(&self, keys: &Keys) {
         let Some(key) = &keys.in_0_1_0 else { return };
         let is_first = self.session.taken_over.borrow_mut().insert(key.clone());
@@ -75,7 +75,7 @@ impl Mirror<'_> {
         let (state, put) = old.consistent(read, "close the tabs of 0.1.0").await?;
         let Some(revision) = get_string(&state, "revision") else { return Ok(()) };
         let batch = Batch { expect: None, revision, state, put, remove: Vec::new() };
-        // If another tab has been faster, its copy stays.
+        // If another tab has committed its copy first, that one stays.
         self.session.store().await?.commit(self.key, batch).await?;
         Ok(())
     }
@@ -85,14 +85,15 @@ impl Mirror<'_> {
         Ok(get_number(&self.state().await?, "syncedAt").map_or(JsValue::UNDEFINED, JsValue::from))
     }
 
-    /// One item, or undefined if it is not in the mirror.
+    /// One item, or undefined if it is not in the mirror. `completes`, here and below: occurrences
+    /// get the properties of their series masters, and masters are left out.
     pub async fn get(&self, id: &str, completes: bool) -> StoreResult<JsValue> {
         let items = self.items_of(&[id], completes).await?;
         Ok(items.into_iter().next().unwrap_or_default())
     }
 
-    /// The items of these ids, in their order; undefined for each that readers do not see. `others`
-    /// are the other occurrences of these series.
+    /// The items of these ids, in their order; undefined for each that readers do not see. The
+    /// result's `others` are the remaining occurrences of these series.
     pub async fn changed(&self, ids: &[String], series: &[String], completes: bool) -> StoreResult<JsValue> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let items = self.items_of(&ids, completes).await?.into_iter().collect();
@@ -109,8 +110,7 @@ impl Mirror<'_> {
         Ok(to_js(&ChangedOut { items, others }))
     }
 
-    /// Items that are not in the mirror any more, as readers saw them; undefined for each that they
-    /// did not see.
+    /// Removed items as readers saw them; undefined for each that readers did not see.
     pub async fn completed(&self, items: Vec<JsValue>) -> StoreResult<JsValue> {
         let items: Vec<Json> = items.into_iter().map(Json::new).collect();
         let masters = self.masters(&items).await?;
@@ -298,10 +298,10 @@ impl Mirror<'_> {
         let revision = async || Ok::<_, RoundError>(get_string(&self.state().await?, "revision"));
         let mut before = revision().await?;
         for _ in 0..MAX_READ_ATTEMPTS {
-            let found = read().await?;
+            let result = read().await?;
             let after = revision().await?;
             if after == before {
-                return Ok(found);
+                return Ok(result);
             }
             before = after;
         }

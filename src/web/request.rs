@@ -25,10 +25,10 @@ use crate::protocol::query::Query;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
-/// The time after which a wait for a slot is no longer negligible.
+/// After a longer wait for a slot, the stored throttle time is read again.
 const LONG_WAIT: Duration = Duration::from_millis(20.0);
 
-/// The result of a request, and its cost.
+/// The result of a request, and what is known about it.
 pub type Ended = (StoreResult<Outcome>, Sent);
 
 /// A request before it is sent.
@@ -49,13 +49,13 @@ pub struct PageRequest {
     pub prefer: Vec<String>,
     /// The token.
     pub token: String,
-    /// Ends the round when it fires.
+    /// The signal that ends the round.
     pub signal: AbortSignal,
     /// Reports the nextLink while the page arrives.
     pub next_link: LinkSearch,
 }
 
-/// A request that has ended.
+/// What is known about a request, whether it was sent or not.
 #[derive(Default)]
 pub struct Sent {
     /// The id of the request in Graph's logs; empty if it was not sent.
@@ -92,7 +92,7 @@ impl PageRequest {
         let permit = self.limiter.try_acquire(now())?;
         let (mut sender, receiver) = oneshot::channel();
         spawn_local(async move {
-            // Whether the round has dropped its end is checked first.
+            // Checks first whether the round has dropped the receiver.
             let mut end = match select(sender.cancellation(), pin!(self.send_with(&permit, true))).await {
                 Either::Left(_) => return,
                 Either::Right((end, _)) => end,
@@ -168,9 +168,9 @@ impl PageRequest {
         result.map(Outcome::Fetched)
     }
 
-    /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. A page that
-    /// the system has suspended may hold one for ever, so that the wait has an end. Graph refuses
-    /// what is too much.
+    /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. The wait
+    /// has a timeout, because a page that the system has suspended may hold a slot for ever. After
+    /// it, the request is sent without a slot, and Graph may refuse it.
     async fn take_slot(&self, sent: &mut Sent) -> StoreResult<Option<Slot>> {
         let Some(limit) = self.query.workload.shared_limit() else { return Ok(None) };
         let started_at = now();
@@ -199,7 +199,7 @@ impl PageRequest {
 
 /// A request that was sent ahead. Dropping it aborts the request.
 pub struct Ahead {
-    /// Its end.
+    /// Receives its result.
     pub end: oneshot::Receiver<Ended>,
     /// The token that it was sent with.
     pub token: String,
@@ -207,7 +207,7 @@ pub struct Ahead {
     pub next_link: oneshot::Receiver<String>,
 }
 
-/// The end of a request that was sent ahead.
+/// Waits for the result of a request that was sent ahead.
 pub async fn end_of(end: oneshot::Receiver<Ended>) -> Ended {
     end.await.unwrap_or_else(|_| {
         let error = Error::new(Code::Internal, "a request that was sent ahead ended without a result");

@@ -20,8 +20,8 @@ use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
 use crate::protocol::time::{Duration, Instant};
 
-/// The time before its expiry in which a token is no longer used, or a fifth of its lifetime if
-/// that is less. A request takes time, and clocks differ.
+/// A token is not used during this time before its expiry, or during the last fifth of its lifetime
+/// if that is shorter: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_millis(300_000.0);
 
 /// The token source of one client.
@@ -48,7 +48,8 @@ pub enum TokenOutcome {
     Token(String),
     /// The source could not reach its authority.
     NoResponse(NoResponse),
-    /// The source asks for a later attempt, not before this time, or now if it names none.
+    /// The source asks for another attempt, at this time at the earliest. The time is now if the
+    /// source names none.
     RetryAfter(Instant),
 }
 

@@ -104,7 +104,7 @@ test("a classic service worker of one file contains the copy in JavaScript", asy
   }
 });
 
-/** Hosts with an IndexedDB that load the entry for Node. fake-indexeddb replaces theirs. */
+/** Hosts with an IndexedDB that load the entry for Node. fake-indexeddb takes its place here. */
 const PROCESSES = {
   "Electron, whose process has process.versions.electron": "electron.js",
   "a Node service with a polyfill": "polyfill.js",

@@ -1,4 +1,5 @@
-//! Many live queries in one tab: the tab keeps its budget, and no query waits longer than its turn.
+//! Many live queries in one tab: the tab stays within its budget of rounds, and no query waits
+//! longer than for a turn of each other query.
 
 use super::*;
 use deltalink::protocol::schedule::{MAX_RUNNING, MAX_STARTS};
@@ -10,7 +11,7 @@ const QUERIES: usize = 80;
 #[derive(Default)]
 struct Query {
     every: f64,
-    /// When the mirror was last as fresh as it can be. `None` while the query is not live.
+    /// The time from which the staleness is measured. `None` while the query is not live.
     fresh_at: Option<Instant>,
     /// When its round ends.
     round_ends: Option<Instant>,
@@ -65,8 +66,8 @@ impl Tab {
     fn start_round(&mut self, at: usize) {
         self.starts.push(self.now);
         let minute_ago = self.now - Duration::from_millis(60_000.0);
-        let in_a_minute = self.starts.iter().filter(|start| **start > minute_ago).count();
-        assert!(in_a_minute <= MAX_STARTS, "seed {}: {in_a_minute} starts in a minute", self.seed);
+        let in_last_minute = self.starts.iter().filter(|start| **start > minute_ago).count();
+        assert!(in_last_minute <= MAX_STARTS, "seed {}: {in_last_minute} starts in a minute", self.seed);
         let length = 10.0 + self.rng.share() * (LONGEST_ROUND - 10.0);
         let query = &mut self.queries[at];
         assert!(query.round_ends.is_none(), "seed {}: two rounds of query {at} at once", self.seed);
@@ -75,8 +76,8 @@ impl Tab {
         assert!(running <= MAX_RUNNING, "seed {}: {running} rounds at once", self.seed);
     }
 
-    /// Something random happens.
-    fn event(&mut self) {
+    /// Does something random.
+    fn random_event(&mut self) {
         let at = usize::try_from(self.rng.below(self.queries.len() as u64)).unwrap();
         match self.rng.below(10) {
             0 if self.queries[at].fresh_at.is_some() => {
@@ -87,7 +88,7 @@ impl Tab {
             2 => {
                 self.is_visible = !self.is_visible;
                 self.step(Input::Visibility { is_visible: self.is_visible });
-                self.start_anew();
+                self.reset_staleness();
             }
             3 | 4 if self.queries[at].fresh_at.is_some() => self.step(Input::SyncNow { key: key(at) }),
             _ if self.queries[at].fresh_at.is_none() => {
@@ -101,8 +102,8 @@ impl Tab {
         }
     }
 
-    /// Measures how stale the mirrors are from now on.
-    fn start_anew(&mut self) {
+    /// Measures the staleness of all mirrors from now on.
+    fn reset_staleness(&mut self) {
         for fresh_at in self.queries.iter_mut().filter_map(|query| query.fresh_at.as_mut()) {
             *fresh_at = self.now;
         }
@@ -141,13 +142,13 @@ impl Tab {
         if !self.is_visible {
             return;
         }
-        let others = self.queries.len() as f64;
-        let turn = others * (LONGEST_ROUND / MAX_RUNNING as f64).max(60_000.0 / MAX_STARTS as f64);
+        let queries = self.queries.len() as f64;
+        let turn = queries * (LONGEST_ROUND / MAX_RUNNING as f64).max(60_000.0 / MAX_STARTS as f64);
         for (at, query) in self.queries.iter().enumerate() {
             let Some(fresh_at) = query.fresh_at else { continue };
-            let stale = (self.now - fresh_at).as_millis();
+            let staleness = (self.now - fresh_at).as_millis();
             let bound = query.every * 8.0 * 1.1 + turn + 60_000.0 + LONGEST_ROUND;
-            assert!(stale <= bound, "seed {}: query {at} waits {stale} ms, of {bound}", self.seed);
+            assert!(staleness <= bound, "seed {}: query {at} waits {staleness} ms, of {bound}", self.seed);
         }
     }
 }
@@ -155,7 +156,7 @@ impl Tab {
 pub fn run(seed: u64) -> usize {
     let mut tab = Tab::new(seed);
     for _ in 0..100 {
-        tab.event();
+        tab.random_event();
         let pause = 100.0 * tab.rng.below(200) as f64;
         tab.advance(tab.now + Duration::from_millis(pause));
     }

@@ -119,7 +119,7 @@ test("two queries whose listeners await each other's sync() do not hang", async 
   const { client, users } = await queryOf();
   const groups = client.track("/groups/delta");
   const ends = [];
-  // Each round brings a change, so without a limit they would never leave the timers a turn.
+  // Each round brings a change, so without a limit no timer would ever run.
   const syncs = (query) => async () => {
     if (ends.length < 3) ends.push(await query.sync());
   };

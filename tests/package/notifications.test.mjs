@@ -1,4 +1,4 @@
-// deltalink/notifications: requests of Graph to a notification URL, and when to come back.
+// deltalink/notifications: requests of Graph to a notification URL, and when to try again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError } from "deltalink";

@@ -204,7 +204,7 @@ test("refusals have codes, and their messages no secrets", async (context) => {
   }
 });
 
-test("an absurd Retry-After is not believed", async (context) => {
+test("an absurd Retry-After is ignored", async (context) => {
   for (const after of [
     "99999999999999",
     "86401",
@@ -218,7 +218,7 @@ test("an absurd Retry-After is not believed", async (context) => {
   }
 });
 
-test("a response that is not a subscription is an error, and an absurd end is not believed", async (context) => {
+test("a response that is not a subscription is an error, and an expiry later than requested is ignored", async (context) => {
   for (const body of [
     "",
     "{}",

@@ -4,7 +4,7 @@ export class Events {
   #kinds = new Uint8Array(1024);
   #ids = new Int32Array(1024);
   #length = 0;
-  /** Those of the event that `next()` has taken. */
+  /** The properties of the event that `next()` has taken. */
   time = 0;
   kind = 0;
   id = 0;

@@ -9,15 +9,15 @@ const MINUTE = 60_000;
 const PAGE = new URL("../../docs/scale.md", import.meta.url);
 const sizes = (process.env.SIZES ?? "1000,10000,100000").split(",").map(Number);
 const hourly = { cron: 60 * MINUTE, spread: 50 * MINUTE };
-/** The number of permits that a size needs, with hourly rounds and with one each 15 minutes. */
-const permits = (mailboxes, each) => Math.max(10, Math.ceil(mailboxes / each));
+/** The number of permits for these mailboxes, if one permit is enough for `mailboxesPerPermit`. */
+const permitsFor = (mailboxes, mailboxesPerPermit) => Math.max(10, Math.ceil(mailboxes / mailboxesPerPermit));
 const TABLES = {
   "Notifications, and the settings of `wrangler.jsonc`": () => ({}),
   "Notifications, a cron trigger each hour, more permits": (size) => ({
     ...hourly,
-    roundsAtOnce: permits(size, 1500),
+    roundsAtOnce: permitsFor(size, 1500),
   }),
-  "No notifications, more permits": (size) => ({ notifications: false, roundsAtOnce: permits(size, 750) }),
+  "No notifications, more permits": (size) => ({ notifications: false, roundsAtOnce: permitsFor(size, 750) }),
 };
 
 const whole = (value) => Math.round(value).toLocaleString("en");
@@ -53,9 +53,8 @@ if (!isMainThread) {
     sizes.map((mailboxes) => ({ mailboxes, ...options(mailboxes) })),
   );
   const results = [];
-  const next = tasks.entries();
-  /** Two at a time, the largest first. */
-  const queue = [...next].sort(([, one], [, other]) => other.mailboxes - one.mailboxes);
+  /** Two run at a time, the largest first. */
+  const queue = [...tasks.entries()].sort(([, one], [, other]) => other.mailboxes - one.mailboxes);
   const run = async () => {
     for (let task; (task = queue.shift());) {
       const [at, options] = task;
@@ -69,8 +68,8 @@ if (!isMainThread) {
   };
   await Promise.all([run(), run()]);
   const tables = Object.keys(TABLES).map((title, at) => {
-    const some = results.slice(at * sizes.length, (at + 1) * sizes.length);
-    const rows = Object.entries(ROWS).map(([name, read]) => `| ${name} | ${some.map(read).join(" | ")} |`);
+    const columns = results.slice(at * sizes.length, (at + 1) * sizes.length);
+    const rows = Object.entries(ROWS).map(([name, read]) => `| ${name} | ${columns.map(read).join(" | ")} |`);
     const head = `| mailboxes | ${sizes.map(whole).join(" | ")} |\n|---|${sizes.map(() => "---:").join("|")}|`;
     return `### ${title}\n\n${head}\n${rows.join("\n")}`;
   });

@@ -137,7 +137,7 @@ export function simulate(plan, options) {
     [...offsets].map(([offset, some]) => ({ shard, offset, some })),
   );
 
-  const called = (one, now) => {
+  const countCall = (one, now) => {
     objects.mailboxes += 1;
     objects.each.add(one.id, now);
   };
@@ -185,7 +185,7 @@ export function simulate(plan, options) {
       rows.budget += 1;
       const one = byName.get(mailbox);
       calls.usePermit += 1;
-      called(one, now);
+      countCall(one, now);
       if (one.running === undefined && plan.isDue(one.state, now)) {
         one.permit = "held";
         setAlarm(one, now);
@@ -216,7 +216,7 @@ export function simulate(plan, options) {
   function alarm(one, now) {
     one.alarm = Infinity;
     calls.alarm += 1;
-    called(one, now);
+    countCall(one, now);
     let isHeld = false;
     if (plan.isDue(one.state, now)) {
       isHeld = one.permit === "held" || acquire(one, now);
@@ -242,7 +242,7 @@ export function simulate(plan, options) {
     setAlarm(one, now);
     one.throttled = requestGraph(one, now) > settings.appLimit;
     one.fails = one.throttled || random() < settings.failing;
-    // The other attempts of a round that fails, and their waits.
+    // The two other attempts of a round that fails.
     if (one.fails && !one.throttled) for (let n = 0; n < 2; n++) requestGraph(one, now);
     const time = settings.roundTime + exponential(settings.roundTime) + (one.fails ? 3 * SECOND : 0);
     events.push(now + time, END, one.id);
@@ -261,7 +261,8 @@ export function simulate(plan, options) {
       one.pending = one.pending.filter((at) => at > one.began);
       for (const at of found) staleness.push(now - at);
       messages += found.length;
-      // The page's items, and its link, which replaces a row. Then the acknowledgement and the end.
+      // Two rows for the link, which replaces a row, and one for each item. Two more rows, in
+      // write(), are the state after the acknowledgement and after the end.
       rows.store += 2 + found.length;
       write(one, plan.progress(one.state, now, random(), settings));
       write(one, plan.end(one.state, { running: one.running, complete: true }, now, settings));
@@ -291,7 +292,7 @@ export function simulate(plan, options) {
     [NOTIFY](now, id) {
       workerRequests += 1;
       calls.notify += 1;
-      called(all[id], now);
+      countCall(all[id], now);
       requestRound(all[id], now);
     },
     [TICK](now) {
@@ -311,12 +312,12 @@ export function simulate(plan, options) {
       rows.registries += 1;
       for (const one of some) {
         calls.wake += 1;
-        called(one, now);
+        countCall(one, now);
         requestRound(one, now);
       }
     },
     [ALARM](now, id) {
-      // Replaced, or postponed by the round that runs, which sets it again.
+      // An alarm that was replaced does nothing. One during a round is set again by that round.
       if (all[id].alarm === now && all[id].running === undefined) alarm(all[id], now);
     },
     [END]: (now, id) => end(all[id], now),

@@ -1,4 +1,4 @@
-// Public bug reports after which 0.1.0 had wrong rows. The numbers are those of tests/README.md.
+// Cases of public bug reports in which 0.1.0 stored wrong rows. tests/README.md lists the numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
@@ -9,7 +9,7 @@ const VIEW = "/me/calendarView/delta";
 const DRIVE = "/me/drive/root/delta";
 
 for (const path of [DRIVE, "/sites/s/lists/l/items/delta", "/drives/d/root/delta"])
-  test(`case 1: a removal is understood with any select, of ${path}`, async (t) => {
+  test(`case 1: a removal is recognized with any select, at ${path}`, async (t) => {
     // Graph leaves out the facet `deleted` unless it is selected.
     let selectsDeleted;
     const items = (url) => {
@@ -30,7 +30,7 @@ for (const [path, property] of [
   ["/groups/delta", "displayName"],
   ["/contacts/delta", "mail"],
 ])
-  test(`case 2: a select without id does not empty the mirror, of ${path}`, async (t) => {
+  test(`case 2: a select without id does not empty the mirror, at ${path}`, async (t) => {
     // Graph sends the id only if it is selected.
     const item = (id, hasId) => ({ ...(hasId && { id }), [property]: `${id}@contoso.example` });
     const list = (token) => (url) => {
@@ -130,7 +130,7 @@ for (const [what, owner, call] of [
       }),
   ],
 ])
-  test(`case 5: a master is requested below its own calendar, by ${what}`, async (t) => {
+  test(`case 5: a master is requested by the path of its own calendar, by ${what}`, async (t) => {
     const path = `${owner}/calendars/AAMkShared/calendarView/delta`;
     const client = await scripted(t, path, {
       start: delta([occurrence("occ", "2026-11-25")], "d1"),
@@ -147,7 +147,7 @@ const file = (id, parent, name) => ({ id, name, parentReference: { id: parent } 
 const root = { id: "root", name: "root", root: {} };
 
 for (const path of [DRIVE, "/drives/d/root/delta", "/sites/s/drive/root/delta"])
-  test(`case 6: a folder that is made again during the first listing leaves nothing behind, of ${path}`, async (t) => {
+  test(`case 6: a folder that is made again during the first round leaves no old rows, at ${path}`, async (t) => {
     const client = await scripted(t, path, {
       start: next([root, file("item0", "root", "a")], "n1"),
       n1: next([root, file("id1", "root", "folder"), file("item1", "id1", "b")], "n2"),
@@ -219,7 +219,7 @@ for (const [what, path, options] of [
   ],
   ["created messages", "/me/mailFolders/inbox/messages/delta", { query: { changeType: "created" } }],
 ])
-  test(`case 9: a full round of ${what} makes no ghosts`, async (t) => {
+  test(`case 9: a full round of ${what} removes no ghosts`, async (t) => {
     const client = await scripted(t, path, {
       start: [delta([{ id: "old" }, { id: "new" }], "d1"), delta([{ id: "new" }], "d2")],
       d1: refusal(410, "syncStateNotFound"),
@@ -231,7 +231,7 @@ for (const [what, path, options] of [
   });
 
 for (const path of ["/me/mailFolders/inbox/messages/delta", "/me/contacts/delta", "/me/mailFolders/delta"])
-  test(`case 9: Outlook has no sync from now on, refused for ${path}`, async () => {
+  test(`case 9: the token latest is refused for Outlook, at ${path}`, async () => {
     const client = await openDelta({ token: () => "a-token", store: "memory" });
     const error = await errorOf(() => client.track(path, { query: { $deltatoken: "latest" } }));
     assert.equal(error?.code, "bad-request");

@@ -1,5 +1,5 @@
-// Rules of Graph's pages that 0.1.0 did not know, and what it delivered or reported wrongly. The
-// numbers are those of tests/README.md.
+// Rules of Graph's pages that 0.1.0 did not know, and cases that it delivered or reported wrongly.
+// tests/README.md lists the numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
@@ -104,7 +104,7 @@ test("case 26: a filter of ids that makes too long a URL is refused with its len
   }
 });
 
-test("case 27: transcripts need their organizer, recordings have an end, and those of a meeting are known", async (t) => {
+test("case 27: transcripts need an organizer, recordings take an end, and the paths of a meeting are known", async (t) => {
   const client = await memoryClient(t);
   const error = await errorOf(() => client.track("/users/u/onlineMeetings/getAllTranscripts()/delta"));
   assert.match(error?.message ?? "", /call transcripts need the meeting organizer/);
@@ -147,7 +147,7 @@ test("case 30: a kind of the global cloud is refused in another cloud before any
   }
 });
 
-test("case 31: full rounds that resets start are spread over time", async (t) => {
+test("case 31: the full rounds after resets are spread over time", async (t) => {
   const waits = [];
   for (let client = 0; client < 8; client += 1) {
     const { track } = await resetOnce(t);
@@ -216,7 +216,7 @@ test("case 37: a report counts bytes, the time in the store and the requests tha
   assert.deepEqual(report.failedRequestIds, ["1a2b"]);
 });
 
-test("case 38: a reset that asks for the differences is told apart", async (t) => {
+test("case 38: the report names the kind of reset that Graph asks for", async (t) => {
   for (const [outer, inner, resync] of [
     ["resyncChangesUploadDifferences", undefined, "resyncChangesUploadDifferences"],
     ["resyncChangesUploadDifferences", "invalidRequest", "resyncChangesUploadDifferences"],
@@ -239,7 +239,7 @@ test("case 39: onError decides about an error that would end a round", async (t)
   }
 });
 
-test("case 40: what is no AbortSignal is refused as options.signal", async (t) => {
+test("case 40: a value that is not an AbortSignal is refused as options.signal", async (t) => {
   const client = await scripted(t, "/users/delta", { start: delta([], "d1") });
   for (const signal of [{ aborted: false }, new AbortController(), "signal"]) {
     const error = await errorOf(() => client.track("/users/delta").sync({ signal }));

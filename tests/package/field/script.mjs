@@ -1,4 +1,4 @@
-// A Graph of scripted responses, in the form of public bug reports.
+// A Graph with scripted responses, for the cases of public bug reports.
 import { openDelta } from "deltalink";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
@@ -16,18 +16,18 @@ export const next = (value, token) => page(value, { next: token });
 export const delta = (value, token) => page(value, { delta: token });
 
 /**
- * A client in memory for one delta path. `responses` has a response for each token of a link, one
- * for `start`, the query itself, and one for each other path. A response is a page, a refusal, or a
- * function of the URL and the request that returns one of these or a `Response`. Of a list each
- * response is used once, the last one for ever. `client.requests` lists the requests.
+ * A client in memory for one delta path. The keys of `responses` are the tokens of links, `start`
+ * for the query itself, and other paths. A response is a page, a refusal, or a function of the URL
+ * and the request that returns one of these or a `Response`. The responses of an array are used in
+ * their order, and the last one again and again. `client.requests` lists the requests.
  */
 export async function scripted(t, path, responses, options = {}) {
   const requests = [];
   const used = new Map();
   const fetch = async (url, init) => {
     const token = /[?&](?:\$|%24)?(?:skip|delta)?token=([^&]+)/.exec(url)?.[1];
-    const place = decodeURIComponent(url.slice(ROOT.length).split("?")[0]);
-    const key = token ?? (place === path ? "start" : place);
+    const requested = decodeURIComponent(url.slice(ROOT.length).split("?")[0]);
+    const key = token ?? (requested === path ? "start" : requested);
     const headers = new Headers(init.headers);
     requests.push({ key, url: decodeURIComponent(url), prefer: headers.get("prefer") ?? "", headers });
     const known = responses[key] ?? refusal(404, "ErrorItemNotFound", `no response for ${key}`);
@@ -57,7 +57,7 @@ export async function scripted(t, path, responses, options = {}) {
 /** The ids of a mirror, sorted. */
 export const ids = async (query) => (await query.all()).map(({ id }) => id).sort();
 
-/** The outcome of a round: that of its report, or the code of its error. */
+/** Resolves to the outcome in the report of a round, or to the code of its error. */
 export const outcome = (round) => round.then(({ outcome }) => outcome).catch(({ code }) => code);
 
 /** The error that a call throws or rejects with. */

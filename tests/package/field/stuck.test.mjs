@@ -1,5 +1,5 @@
-// Public bug reports after which queries of 0.1.0 never ended a round again, or did so for a wrong
-// reason. The numbers are those of tests/README.md.
+// Cases of public bug reports in which the rounds of 0.1.0 never completed again, or ended for a
+// wrong reason. tests/README.md lists the numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { delta, errorOf, ids, next, outcome, refusal, scripted } from "./script.mjs";
@@ -24,7 +24,7 @@ for (const [what, response] of [
   ],
   ["no response", () => Promise.reject(new TypeError("fetch failed"))],
 ])
-  test(`case 10: a master that ends with ${what} does not hold up its calendar`, async (t) => {
+  test(`case 10: a request for a master that ends with ${what} does not block its calendar`, async (t) => {
     const master = { id: "M", type: "seriesMaster", subject: "Stand-up" };
     let fails = true;
     const client = await scripted(
@@ -144,7 +144,7 @@ test("case 14: kinds with $top begin a new listing with smaller pages", async (t
 });
 
 for (const path of ["/education/users/delta", "/education/schools/delta", "/me/contacts/delta"])
-  test(`case 15: what Graph never reports as removed is gone a day later, of ${path}`, async (t) => {
+  test(`case 15: a daily full round removes only what Graph never reports as removed, at ${path}`, async (t) => {
     t.mock.timers.enable({ apis: ["Date"], now: Date.parse("2026-11-20T08:00:00Z") });
     const client = await scripted(t, path, {
       start: [delta([{ id: "a" }, { id: "b" }], "d1"), delta([{ id: "a" }], "d2")],
@@ -194,7 +194,7 @@ for (const code of ["timed_out", "monitor_window_timeout", "no_account_error", "
     assert.deepEqual(await ids(users), ["a"]);
   });
 
-test("case 23: an absurd Retry-After is no time to come back at", async (t) => {
+test("case 23: an absurd Retry-After never leads to a retryAt more than a day ahead", async (t) => {
   for (const value of ["99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "172801"]) {
     const client = await scripted(
       t,

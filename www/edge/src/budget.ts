@@ -9,7 +9,7 @@ import { Budget, type Permit } from "./plan";
 export class AppBudget extends DurableObject<Env> implements BudgetObject {
   #budget;
   #sql;
-  /** The alarm that is set. Unknown, Infinity, after an eviction. */
+  /** The time of the pending alarm. Infinity if there is none, or after an eviction. */
   #alarmAt = Infinity;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -72,7 +72,7 @@ export class AppBudget extends DurableObject<Env> implements BudgetObject {
     );
   }
 
-  /** Sets the alarm, unless an earlier one is set: it may find nothing to do. */
+  /** Sets the alarm, unless an earlier one is pending, which may find nothing to do. */
   async #setAlarm(): Promise<void> {
     const at = this.#budget.nextAt(Date.now());
     if (at >= this.#alarmAt) return;

@@ -15,7 +15,7 @@ export interface Env {
   CLIENT_SECRET: string;
   /** The key for the `clientState` of notifications: at least 32 random characters. */
   NOTIFICATION_SECRET: string;
-  /** Opens the status page and the list. At least 16 characters: guesses are not limited. */
+  /** For the status page and the list. At least 16 characters: attempts are not limited. */
   ADMIN_PASSWORD: string;
   PUBLIC_URL?: string;
   GRAPH_ENDPOINT?: string;
@@ -88,6 +88,7 @@ export const shardsOf = (env: Env) => Math.max(Math.trunc(Number(env.SHARDS || 1
 /** Returns the registry with this number. */
 export const registryOf = (env: Env, shard: number) => env.REGISTRY.getByName(`registry-${shard}`);
 
+/** Returns the registry that lists a mailbox. */
 export const homeOf = (env: Env, mailbox: string) => registryOf(env, shardOf(mailbox, shardsOf(env)));
 
 /** Returns the budget. The app has only one. */
@@ -106,7 +107,7 @@ export const settingsOf = (env: Env): Settings => ({
 
 /**
  * Limits the time of an alarm to at most a day from now, because workerd refuses times that are
- * centuries ahead. An alarm may fire too early, because it checks what is due. It is after now,
- * because the end of a running alarm deletes an alarm with the same time.
+ * centuries ahead. An alarm that fires too early is harmless: it checks what is due. The time is
+ * after now, because the end of a running alarm deletes an alarm with the same time.
  */
 export const alarmTime = (at: number, now = Date.now()) => Math.min(Math.max(at || 0, now + 1), now + DAY);

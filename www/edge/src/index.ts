@@ -17,7 +17,7 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     const [, route = "", name, ...more] = pathname.split("/");
     const mailbox = more.length ? undefined : mailboxName(name);
-    if (route === "notifications" && mailbox) return notified(request, env, mailbox);
+    if (route === "notifications" && mailbox) return receiveNotifications(request, env, mailbox);
     const problem = configurationProblem(env);
     if (problem) {
       console.error(problem);
@@ -59,7 +59,7 @@ export default {
 const shards = (env: Env) => Array.from({ length: shardsOf(env) }, (_, shard) => shard);
 
 /** Passes genuine notifications to the object of the mailbox, which only sets an alarm. */
-async function notified(request: Request, env: Env, mailbox: string): Promise<Response> {
+async function receiveNotifications(request: Request, env: Env, mailbox: string): Promise<Response> {
   const clientState = await clientStateFor(env.NOTIFICATION_SECRET, mailbox);
   const { response, wake, renew } = await handleNotification(request, { clientState });
   try {
@@ -82,7 +82,7 @@ async function remove(env: Env, mailbox: string): Promise<boolean> {
   return isRemoved || others.includes(true);
 }
 
-/** The statuses of a page of mailboxes after `after`, in the order of their names. */
+/** The statuses of the mailboxes after the name `after`: one page, sorted by name. */
 async function statuses(env: Env, after: string): Promise<{ count: number; mailboxes: Row[] }> {
   const lists = await Promise.all(shards(env).map((shard) => registryOf(env, shard).list(after, PER_PAGE)));
   const names = [...new Set(lists.flatMap(({ mailboxes }) => mailboxes))].sort().slice(0, PER_PAGE);
@@ -99,7 +99,7 @@ async function statuses(env: Env, after: string): Promise<{ count: number; mailb
   return { count: lists.reduce((sum, { count }) => sum + count, 0), mailboxes };
 }
 
-/** Returns what is wrong with the settings, or undefined. The Worker then serves no page. */
+/** Returns what is wrong with the settings, if anything. The Worker then serves no page. */
 function configurationProblem(env: Env): string | undefined {
   try {
     resourceOf(env);

@@ -141,17 +141,21 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     if (this.#running === undefined) await this.#setAlarm();
   }
 
-  /** Sets the alarm for the next due time. With `replaces` also if an earlier alarm is set. */
+  /** Sets the alarm for the next due time. With `replaces` also if an earlier one is pending. */
   async #setAlarm(replaces = false): Promise<void> {
     const { mailbox, subscribeAt } = this.#state;
     let at = Infinity;
     // The budget wakes a mailbox that waits for a permit.
     if (this.#permit === "waiting") at = Date.now() + ASK_AGAIN;
     else if (mailbox !== undefined)
-      at = Math.min(roundAt(this.#state), this.#notified(mailbox) === undefined ? Infinity : subscribeAt);
-    const set = await this.ctx.storage.getAlarm();
-    if (at < (set ?? Infinity) || (replaces && at < Infinity)) await this.ctx.storage.setAlarm(alarmTime(at));
-    else if (replaces && set !== null) await this.ctx.storage.deleteAlarm();
+      at = Math.min(
+        roundAt(this.#state),
+        this.#notificationResource(mailbox) === undefined ? Infinity : subscribeAt,
+      );
+    const pending = await this.ctx.storage.getAlarm();
+    if (at < (pending ?? Infinity) || (replaces && at < Infinity))
+      await this.ctx.storage.setAlarm(alarmTime(at));
+    else if (replaces && pending !== null) await this.ctx.storage.deleteAlarm();
   }
 
   /** Runs a round. Resolves to the end of the throttle if Graph throttled it. */
@@ -165,8 +169,8 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
         const round = query.round({ ack: "manual", maxMs: MAX_ROUND, signal });
         for await (const page of round) {
           await send(this.env.CHANGES, mailbox, page.changes);
-          // Only now that the queue has accepted the changes: until then, a failure must lead to
-          // the same page again.
+          // Acknowledges only after the queue has accepted the changes: a failure before must lead
+          // to the same page again.
           await page.ack();
           const sent = this.#state.sent + page.changes.length;
           this.#write({ ...progress(this.#state, Date.now(), Math.random(), this.#settings), sent });
@@ -225,7 +229,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
 
   /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */
   async #push(mailbox: string) {
-    const resource = this.#notified(mailbox);
+    const resource = this.#notificationResource(mailbox);
     if (resource === undefined) return undefined;
     const clientState = await clientStateFor(this.env.NOTIFICATION_SECRET, mailbox);
     const root = this.env.PUBLIC_URL?.replace(/\/$/, "");
@@ -233,8 +237,8 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     return subscriptions({ ...this.#graph(mailbox), resource, clientState, notificationUrl });
   }
 
-  #notified(mailbox: string): string | undefined {
-    const resource = this.env.PUBLIC_URL ? resourceOf(this.env).notifies(mailbox) : undefined;
+  #notificationResource(mailbox: string): string | undefined {
+    const resource = this.env.PUBLIC_URL ? resourceOf(this.env).notificationResource(mailbox) : undefined;
     return resource && subscriptionLimits(resource) ? resource : undefined;
   }
 
@@ -284,7 +288,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   #write(change: Partial<MailboxState>): void {
-    // The mailbox was removed meanwhile.
+    // Stores nothing if the mailbox was removed meanwhile.
     if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
     this.#state = { ...this.#state, ...change };
     this.ctx.storage.kv.put("state", this.#state);

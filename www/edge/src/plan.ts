@@ -36,17 +36,21 @@ export interface RoundState {
 
 export const INITIAL: RoundState = { requestedRounds: 0, fulfilledRounds: 0, notBefore: 0, failures: 0 };
 
-/** Requests a round, unless one is requested that has not begun. `running` is that of `begin()`. */
+/**
+ * Requests a round, unless one is requested that has not begun. `running` is the value of
+ * `requestedRounds` at the start of the running round.
+ */
 export function request<S extends RoundState>(state: S, running?: number): S {
   const isRequested = state.requestedRounds > (running ?? state.fulfilledRounds);
   return isRequested ? state : { ...state, requestedRounds: state.requestedRounds + 1 };
 }
 
+/** Whether a round is requested and may begin. */
 export function isDue({ requestedRounds, fulfilledRounds, notBefore }: RoundState, now: number): boolean {
   return requestedRounds > fulfilledRounds && now >= notBefore;
 }
 
-/** The next alarm for a round, or Infinity. */
+/** When the requested round may begin. Infinity if none is requested. */
 export function roundAt({ requestedRounds, fulfilledRounds, notBefore }: RoundState): number {
   return requestedRounds > fulfilledRounds ? notBefore : Infinity;
 }
@@ -60,12 +64,12 @@ export function begin<S extends RoundState>(state: S, now: number, random: numbe
   return { ...state, failures, notBefore: backOff(undefined, failures, now, random, settings).at };
 }
 
-/** A page was acknowledged: after this progress, the next failure counts as the first. */
+/** Records that a page was acknowledged: the next failure counts as the first one. */
 export function progress<S extends RoundState>(state: S, now: number, random: number, settings: Settings): S {
   return begin({ ...state, failures: 0 }, now, random, settings);
 }
 
-/** Ends a round. One that ended early, after `MAX_ROUND`, continues at once. */
+/** Ends a round. If it ended early, after `MAX_ROUND`, the next one continues it at once. */
 export function end<S extends RoundState>(
   state: S,
   { running, complete }: { running: number; complete: boolean },
@@ -92,7 +96,7 @@ export function backOff(error: unknown, failures: number, now: number, random: n
   return nextAlarm(error, failures, { now, random, base: settings.backOff });
 }
 
-/** A mailbox that has a permit until a time, or waits for one since a time. */
+/** The permit of a mailbox, with its end. `until` is null while the mailbox waits for one. */
 export interface Permit {
   mailbox: string;
   until: number | null;
@@ -120,8 +124,8 @@ export class Budget {
   }
 
   /**
-   * Asks for a permit. Returns when it expires. A mailbox that gets none, null, waits. If it asks
-   * again, it keeps its place.
+   * Asks for a permit. Returns when the permit expires, or null if the mailbox has to wait. A
+   * waiting mailbox that asks again keeps its place.
    */
   acquire(mailbox: string, now: number): number | null {
     const isHeld = (this.permits.get(mailbox) ?? 0) > now;
@@ -134,11 +138,11 @@ export class Budget {
   release(mailbox: string, now: number, retryAt = 0, jitter = 0): void {
     this.permits.delete(mailbox);
     // An implausible time would stop all mailboxes for ever.
-    if (retryAt - now <= DAY && retryAt > this.#throttle(now))
+    if (retryAt - now <= DAY && retryAt > this.#throttleEnd(now))
       this.throttledUntil = Math.ceil(retryAt + jitter);
   }
 
-  /** Gives the free permits to those that wait longest. Wake them. */
+  /** Gives the free permits to the mailboxes that wait longest. The caller wakes them. */
   grant(now: number): { mailbox: string; until: number }[] {
     const granted = [];
     for (let free = this.#free(now); free > 0 && this.waiting.size; free--) {
@@ -148,15 +152,15 @@ export class Budget {
     return granted;
   }
 
-  /** When to call `grant()` even if no permit is released. Infinity if none waits. */
+  /** When to call `grant()` if no permit is released before. Infinity if no mailbox waits. */
   nextAt(now: number): number {
     if (!this.waiting.size) return Infinity;
-    if (this.#throttle(now) > now) return this.#throttle(now);
+    if (this.#throttleEnd(now) > now) return this.#throttleEnd(now);
     const [first = now] = this.permits.values();
     return this.#free(now) > 0 ? now : first;
   }
 
-  /** The mailbox that waits longest. One iterator: a new one would pass all that have left. */
+  /** The mailbox that waits longest. Keeps its iterator: a new one would pass removed entries. */
   #first(): string {
     let next = this.#inOrder.next();
     if (next.done) next = (this.#inOrder = this.waiting.values()).next();
@@ -171,7 +175,7 @@ export class Budget {
   }
 
   #free(now: number): number {
-    if (this.#throttle(now) > now) return 0;
+    if (this.#throttleEnd(now) > now) return 0;
     for (const [mailbox, until] of this.permits) {
       if (until > now) break;
       this.permits.delete(mailbox);
@@ -180,7 +184,7 @@ export class Budget {
   }
 
   /** The end of the throttle. One that is more than a day ahead was stored by another version. */
-  #throttle(now: number): number {
+  #throttleEnd(now: number): number {
     return this.throttledUntil - now <= DAY ? this.throttledUntil : 0;
   }
 }
@@ -197,7 +201,7 @@ export function hash(text: string): number {
 /** Returns the number of the registry that lists a mailbox. */
 export const shardOf = (mailbox: string, shards: number): number => hash(mailbox) % shards;
 
-/** The steps of a spread: a registry has one alarm for all mailboxes of a step. */
+/** The number of steps of a spread. A registry has one alarm for all mailboxes of a step. */
 const STEPS = 600;
 
 /**

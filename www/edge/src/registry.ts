@@ -42,7 +42,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     return this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox).rowsWritten > 0;
   }
 
-  /** Marks every mailbox as due. Moves those that have another home since `SHARDS` has grown. */
+  /** Marks every mailbox as due. Moves those that have another home because `SHARDS` has grown. */
   async tick(shard: number): Promise<void> {
     const now = Date.now();
     const spread = Number(this.env.SPREAD_MS || 600_000);
@@ -58,7 +58,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
       const registry = registryOf(this.env, home);
       await registry.add(mailboxes, spread);
       for (const mailbox of mailboxes)
-        // One that was removed meanwhile must not come back.
+        // A mailbox that was removed meanwhile must not come back.
         if (!(await this.remove(mailbox))) await registry.remove(mailbox);
     }
   }

@@ -3,8 +3,8 @@ import type { DeltaClient, DeltaQuery } from "deltalink";
 interface Resource {
   /** The query of a mailbox. */
   open(client: DeltaClient, mailbox: string): DeltaQuery<{ id: string }>;
-  /** What Graph calls it for notifications. If it has none, the mailbox is polled only. */
-  notifies(mailbox: string): string | undefined;
+  /** The resource of its subscription. Undefined if Graph has none: the mailbox is polled. */
+  notificationResource(mailbox: string): string | undefined;
   /**
    * Whether all mailboxes share one throttling limit, so that a 429 for one of them stops all. In
    * Outlook each mailbox has its own limit.
@@ -14,23 +14,23 @@ interface Resource {
   isTenant?: boolean;
 }
 
-const below = (mailbox: string, path: string) => `users/${encodeURIComponent(mailbox)}/${path}`;
+const userPath = (mailbox: string, path: string) => `users/${encodeURIComponent(mailbox)}/${path}`;
 
 /** The choices of the setting `RESOURCE`. */
 export const RESOURCES: Record<string, Resource> = {
   recordings: {
     open: (client, organizer) => client.callRecordings({ organizer }),
-    notifies: (mailbox) => below(mailbox, "onlineMeetings/getAllRecordings"),
+    notificationResource: (mailbox) => userPath(mailbox, "onlineMeetings/getAllRecordings"),
     sharesLimit: true,
   },
   calendars: {
     open: (client, user) => client.events({ user, window: { daysBack: 7, daysAhead: 60 } }),
-    notifies: (mailbox) => below(mailbox, "events"),
+    notificationResource: (mailbox) => userPath(mailbox, "events"),
     sharesLimit: false,
   },
   users: {
     open: (client) => client.track("/users/delta"),
-    notifies: () => "users",
+    notificationResource: () => "users",
     sharesLimit: false,
     isTenant: true,
   },

@@ -244,7 +244,7 @@ fn a_teams_channel_without_a_conversation_is_not_supported_and_does_not_loop() {
 }
 
 #[test]
-fn full_rounds_that_resets_start_are_spread_over_time() {
+fn full_rounds_after_resets_are_spread_over_time() {
     let waits = [0.0, 0.5, 0.999].map(|chance| {
         let mut bench = Bench::new(contacts(), Some(idle()));
         bench.begin();
