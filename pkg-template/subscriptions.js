@@ -149,8 +149,9 @@ export function subscriptions(options) {
   async function deleteOthers(signal) {
     const { response, secrets } = await send("GET", undefined, undefined, signal);
     if (!response.ok) throw await refusalOf(response, secrets);
-    const { value = [] } = await response.json();
-    for (const other of value)
+    const json = await response.json().catch(() => undefined);
+    // If it is on a later page, Graph refuses the next attempt too.
+    for (const other of json?.value ?? [])
       if (other.resource === resource && other.notificationUrl === url)
         await send("DELETE", other.id, undefined, signal);
   }
@@ -238,6 +239,8 @@ async function readToken(source, request, timeout) {
     const timedOut = new Promise((_, reject) =>
       signal.addEventListener("abort", () => reject(signal.reason)),
     );
+    // A source that throws at once leaves it unused.
+    timedOut.catch(() => {});
     const token =
       typeof source === "function"
         ? source({ ...request, signal })

@@ -106,6 +106,10 @@ function configurationProblem(env: Env): string | undefined {
   } catch (error) {
     return String((error as Error).message);
   }
+  for (const name of ["SHARDS", "ROUNDS_AT_ONCE"] as const)
+    if (env[name] && !(Number(env[name]) >= 1)) return `${name} must be a number of at least 1`;
+  if (!(env.NOTIFICATION_SECRET?.length >= 32))
+    return "the secret NOTIFICATION_SECRET must have at least 32 characters; set it by `wrangler secret put NOTIFICATION_SECRET`";
   if (env.ADMIN_PASSWORD?.length >= 16) return undefined;
   return "the secret ADMIN_PASSWORD must have at least 16 characters; set it by `wrangler secret put ADMIN_PASSWORD`";
 }
