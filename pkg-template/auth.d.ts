@@ -24,8 +24,8 @@ export interface ClientCredentials {
    */
   timeout?: number;
   /**
-   * The tokens that have arrived. Default: a map of this source, of at most 20. Several sources may
-   * share one of at most 1000, such as those of the Durable Objects of an isolate:
+   * The tokens that have arrived: at most 1000, of which 20 are for claims. Default: a map of this
+   * source. Several sources may share one, such as those of the Durable Objects of an isolate:
    * `const cache = new Map()` outside of the class. Only tokens are shared, never a pending
    * request; a source with a wrong secret gets the token of one with the right secret.
    */

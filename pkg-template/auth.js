@@ -18,10 +18,10 @@ const AUTHORITIES = {
 const MARGIN = 300_000;
 /** The assumed lifetime of a token, in seconds, if the authority does not state it. */
 const DEFAULT_LIFETIME = 3600;
-/** The maximum number of tokens of a source. Each claims challenge leads to another one. */
-const MAX_CACHED = 20;
-/** The maximum number of tokens in a cache that sources share. */
-const MAX_SHARED = 1000;
+/** The maximum number of cached tokens: sources of many tenants may share a cache. */
+const MAX_TENANTS = 1000;
+/** The maximum number of those for claims. Each claims challenge leads to another one. */
+const MAX_CLAIMS = 20;
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
@@ -127,15 +127,23 @@ export function clientCredentials(options) {
 
   /** Stores a token as the last used one. Of too many, the least recently used is removed. */
   function store(key, token) {
-    keep(cache, options.cache ? MAX_SHARED : MAX_CACHED);
-    keep(returned, MAX_CACHED);
-    return token;
-
-    function keep(tokens, most) {
+    for (const tokens of [cache, returned]) {
       tokens.delete(key);
       tokens.set(key, token);
-      if (tokens.size > most) tokens.delete(tokens.keys().next().value);
+      limit(tokens, MAX_TENANTS, () => true);
+      limit(tokens, MAX_CLAIMS, hasClaims);
     }
+    return token;
+  }
+
+  function limit(tokens, most, isCounted) {
+    const counted = [...tokens.keys()].filter(isCounted);
+    if (counted.length > most) tokens.delete(counted[0]);
+  }
+
+  function hasClaims(key) {
+    const claims = JSON.parse(key).at(-1);
+    return claims !== null;
   }
 
   /** @param {import("./tokens.js").TokenRequest} request */
