@@ -93,7 +93,7 @@ const userTest = (name, files, ways) => ({
     },
   ]),
 });
-const unitTest = [["users/contacts-test.js", "contacts.test.js"]];
+const unitTest = [["users/contacts.in-runner.js", "contacts.test.js"]];
 /** Returns the sizes that wrangler prints for the Workers of docs/edge.md and of www/edge. */
 async function uploadsOfEdge(project) {
   const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
