@@ -10,7 +10,7 @@
 //! 4. No `Content-Type`. Graph's page on events requires it on a GET, but a GET has no body, and in
 //!    a browser the header would have to pass the preflight (graph-facts 1.3).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
@@ -188,6 +188,7 @@ impl Query {
         for value in &self.key_prefer {
             // Distinguishes a preference from another part of the key that reads the same.
             let is_ambiguous = value == "feed"
+                || (self.canonical.is_empty() && reads_as_parameter(value))
                 || value.starts_with("name=")
                 || value.starts_with('$')
                 || value.contains('&');
@@ -232,6 +233,16 @@ impl Query {
     pub fn dialect(&self) -> Dialect {
         self.resource.map(|resource| resource.dialect).unwrap_or_default()
     }
+}
+
+/// Whether a preference reads like a parameter in a key: a name in lower case, and a value as
+/// [`encode`] writes it.
+fn reads_as_parameter(preference: &str) -> bool {
+    preference.split_once('=').is_some_and(|(name, value)| {
+        let is_encoded =
+            |text: &str| percent_decode_str(text).decode_utf8().is_ok_and(|raw| encode(&raw) == text);
+        name == name.to_ascii_lowercase() && is_encoded(name) && is_encoded(value)
+    })
 }
 
 /// The common prefix of all keys of an account.

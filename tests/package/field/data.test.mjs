@@ -201,6 +201,7 @@ for (const [what, one, other] of [
   ['prefer: ["feed"] and mirror: false', { prefer: ["feed"] }, { mirror: false }],
   ['name: "x" and prefer: ["name=x"]', { name: "x" }, { prefer: ["name=x"] }],
   ["top and prefer", { top: 5 }, { prefer: ["$top=5"] }],
+  ["a parameter and a preference that reads like one", { query: { foo: "1" } }, { prefer: ["foo=1"] }],
   ["two preferences and one with a separator", { prefer: ["a | b"] }, { prefer: ["a", "b"] }],
 ])
   test(`case 8: ${what} have different keys`, async () => {
