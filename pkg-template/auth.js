@@ -128,8 +128,9 @@ export function clientCredentials(options) {
   /** Stores a token as the last used one. Of too many, the least recently used is removed. */
   function store(key, token) {
     for (const tokens of [cache, returned]) {
-      tokens.delete(key);
+      const isNew = !tokens.delete(key);
       tokens.set(key, token);
+      if (!isNew) continue;
       limit(tokens, MAX_TENANTS, () => true);
       limit(tokens, MAX_CLAIMS, hasClaims);
     }
@@ -142,8 +143,7 @@ export function clientCredentials(options) {
   }
 
   function hasClaims(key) {
-    const claims = JSON.parse(key).at(-1);
-    return claims !== null;
+    return JSON.parse(key).at(-1) !== null;
   }
 
   /** @param {import("./tokens.js").TokenRequest} request */

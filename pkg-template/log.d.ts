@@ -14,8 +14,8 @@ interface LogBase {
   /** The time from the start to the end, in milliseconds. */
   ms: number;
   /**
-   * A hash of the query's key: the same for all rounds of a query. The key itself contains the
-   * account.
+   * A hash of the query's key: the same for all rounds of a query, and as `query.keyHash`. The key
+   * itself contains the account.
    */
   keyHash: string;
 }

@@ -3,6 +3,7 @@
 // through webhooks" (validation, responses, slow endpoints) and "Reduce missing subscriptions and
 // change notifications" (lifecycle). Anybody can send such a request: the cheap checks come first.
 import { badRequest, typeOf } from "./error.js";
+import { toHex } from "./subscriptions.js";
 
 export { nextAlarm } from "./next-alarm.js";
 export { subscriptionLimits, subscriptions } from "./subscriptions.js";
@@ -60,8 +61,7 @@ export async function clientStateFor(secret, name) {
     throw badRequest("the secret of clientStateFor() must be a string of at least 32 random characters");
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", encoder.encode(secret), hmac, false, ["sign"]);
-  const signature = await crypto.subtle.sign("HMAC", key, encoder.encode(name));
-  return [...new Uint8Array(signature)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(await crypto.subtle.sign("HMAC", key, encoder.encode(name)));
 }
 
 /** A result without notifications. */

@@ -8,6 +8,8 @@ import type { Change, CommitInfo, PageOptions, Round, RoundOptions, RoundReport 
 export interface DeltaFeed<T> {
   /** The key of the stored state. The browser's developer tools show it. */
   readonly key: string;
+  /** The hash of the key by which entries of `openDelta({ log })` name this query. */
+  readonly keyHash: string;
   /**
    * Runs one round, page by page. Requesting the next page acknowledges the previous one, which
    * commits it.

@@ -27,6 +27,7 @@ export class Feed {
     this.#made = made;
     this.#make = make;
     this.key = state.key;
+    this.keyHash = made.wasm.key_hash;
     const { get, subscribe } = state.status;
     this.status = { get, subscribe };
     this.#state = state;

@@ -266,7 +266,8 @@ async function readToken(source, request, timeout) {
 /** Returns the claims of a challenge, decoded. Undefined if there are none. */
 function claimsOf(challenge) {
   try {
-    const claims = atob(/claims="([^"]+)"/.exec(challenge)?.[1] ?? "");
+    const encoded = /claims="([^"]+)"/.exec(challenge)?.[1] ?? "";
+    const claims = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
     JSON.parse(claims);
     return claims;
   } catch {
@@ -307,6 +308,9 @@ async function refusalOf(response, secrets) {
 }
 
 async function hash(values) {
-  const digest = await crypto.subtle.digest("SHA-256", encoder.encode(JSON.stringify(values)));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(await crypto.subtle.digest("SHA-256", encoder.encode(JSON.stringify(values))));
+}
+
+export function toHex(bytes) {
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -308,6 +308,12 @@ impl Query {
         self.keys.query.clone()
     }
 
+    /// The hash of its key, which entries of the log contain.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn key_hash(&self) -> String {
+        query::key_hash(&self.keys.query)
+    }
+
     /// Whether it has a mirror.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_mirror(&self) -> bool {

@@ -54,12 +54,14 @@ impl Mirror<'_> {
     /// refuses the copy, for example because it is full, the next round lists everything instead.
     pub async fn take_over(&self, keys: &Keys) {
         let Some(key) = &keys.in_0_1_0 else { return };
-        let is_first = self.session.taken_over.borrow_mut().insert(key.clone());
-        if !is_first {
-            return self.session.takeovers.settled(key).await;
+        self.session.takeovers.settled(key).await;
+        if self.session.taken_over.borrow().contains(key) {
+            return;
         }
         let running = self.session.takeovers.begin(key);
         let _ = self.copy_from(key).await;
+        // Not reached if the round is stopped before: the next call looks again.
+        self.session.taken_over.borrow_mut().insert(key.clone());
         drop(running);
     }
 
@@ -72,7 +74,8 @@ impl Mirror<'_> {
             return Ok(());
         }
         let read = async || Ok((old.state().await?, old.all_rows().await?));
-        let (state, put) = old.consistent(read, "close the tabs of 0.1.0").await?;
+        // A tab of 0.1.0 may commit too fast.
+        let Some((state, put)) = old.consistent(read).await? else { return Ok(()) };
         let Some(revision) = get_string(&state, "revision") else { return Ok(()) };
         let batch = Batch { expect: None, revision, state, put, remove: Vec::new() };
         // If another tab has committed its copy first, that one stays.
@@ -170,7 +173,8 @@ impl Mirror<'_> {
             Ok(to_js(&ChunkOut { items, next }))
         };
         if completes {
-            self.consistent(read, "read it again when the round has ended").await
+            let chunk = self.consistent(read).await?;
+            chunk.ok_or_else(|| commits_too_fast("read it again when the round has ended"))
         } else {
             read().await
         }
@@ -275,8 +279,8 @@ impl Mirror<'_> {
         if let Some(all) = self.session.store().await?.all(self.key).await? {
             return Ok(all);
         }
-        let advice = "use items(), which reads it in chunks";
-        self.consistent(async || self.all_rows().await, advice).await.map(AllItems::of)
+        let rows = self.consistent(async || self.all_rows().await).await?;
+        rows.map(AllItems::of).ok_or_else(|| commits_too_fast("use items(), which reads it in chunks"))
     }
 
     /// Every row, read in chunks.
@@ -293,21 +297,25 @@ impl Mirror<'_> {
         }
     }
 
-    /// Reads until no commit has happened during the read.
-    async fn consistent<T>(&self, read: impl AsyncFn() -> StoreResult<T>, advice: &str) -> StoreResult<T> {
+    /// Reads until no commit has happened during the read. `None` if there was one each time.
+    async fn consistent<T>(&self, read: impl AsyncFn() -> StoreResult<T>) -> StoreResult<Option<T>> {
         let revision = async || Ok::<_, RoundError>(get_string(&self.state().await?, "revision"));
         let mut before = revision().await?;
         for _ in 0..MAX_READ_ATTEMPTS {
             let result = read().await?;
             let after = revision().await?;
             if after == before {
-                return Ok(result);
+                return Ok(Some(result));
             }
             before = after;
         }
-        let message = format!("a round commits faster than the mirror can be read; {advice}");
-        Err(Error::retryable(Code::Conflict, message).into())
+        Ok(None)
     }
+}
+
+fn commits_too_fast(advice: &str) -> RoundError {
+    let message = format!("a round commits faster than the mirror can be read; {advice}");
+    Error::retryable(Code::Conflict, message).into()
 }
 
 impl Masters<Json> {

@@ -25,9 +25,6 @@ use crate::protocol::query::Query;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
-/// After a longer wait for a slot, the stored throttle time is read again.
-const LONG_WAIT: Duration = Duration::from_millis(20.0);
-
 /// The result of a request, and what is known about it.
 pub type Ended = (StoreResult<Outcome>, Sent);
 
@@ -129,12 +126,13 @@ impl PageRequest {
     }
 
     async fn try_send(&self, sent: &mut Sent, is_reserved: bool) -> StoreResult<Outcome> {
+        // First: another tab may be throttled during the wait.
+        let _slot = self.take_slot().await;
         self.read_throttle(sent).await?;
         let delay = if is_reserved { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
         }
-        let _slot = self.take_slot(sent).await?;
         let started_at = now();
         let throttled_until = self.limiter.rate.borrow().throttled_until(started_at);
         if throttled_until > started_at {
@@ -171,16 +169,10 @@ impl PageRequest {
     /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. The wait
     /// has a timeout, because a page that the system has suspended may hold a slot for ever. After
     /// it, the request is sent without a slot, and Graph may refuse it.
-    async fn take_slot(&self, sent: &mut Sent) -> StoreResult<Option<Slot>> {
-        let Some(limit) = self.query.workload.shared_limit() else { return Ok(None) };
-        let started_at = now();
+    async fn take_slot(&self) -> Option<Slot> {
+        let limit = self.query.workload.shared_limit()?;
         let slot = Slot::take(&self.display.host, &self.throttle_key, limit);
-        let slot = with_timeout(self.session.policy.timeout, slot).await;
-        if now() - started_at > LONG_WAIT {
-            // Another tab may have been throttled meanwhile.
-            self.read_throttle(sent).await?;
-        }
-        Ok(slot)
+        with_timeout(self.session.policy.timeout, slot).await
     }
 
     /// Reads the stored throttle time: another tab, or this one before a reload, may have written
@@ -188,7 +180,7 @@ impl PageRequest {
     async fn read_throttle(&self, sent: &mut Sent) -> StoreResult<()> {
         let started_at = now();
         let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
-        sent.store_time += now() - started_at;
+        sent.store_time = now() - started_at;
         sent.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
         if let Some(stored) = stored {
             self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());

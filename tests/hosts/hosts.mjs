@@ -75,6 +75,7 @@ const NEWER = "PATH=$PWD/node_modules/node/bin:$PATH";
 /** An app of a framework, whose rows come from a live query. */
 const framework = (name, host, run) => ({
   parts: [
+    ["vite/index.html", "index.html"],
     [`frameworks/${name}`, "."],
     ["frameworks/open.js", "src/open.js"],
   ],
@@ -367,7 +368,11 @@ export const projects = [
   userTest("jest", unitTest, [
     ["Jest 30 with jsdom and React", "file", "NODE_OPTIONS=--experimental-vm-modules jest"],
   ]),
-  userTest("playwright", [], [["Playwright 1 with React", "url", "playwright test"]]),
+  userTest(
+    "playwright",
+    [["vite/index.html", "index.html"]],
+    [["Playwright 1 with React", "url", "playwright test"]],
+  ),
   framework("react", "React 19 by Vite 8", async (project) => {
     await project.run("vite build");
     return project.page(await project.serve("dist"));

@@ -54,6 +54,7 @@ test("each round has one entry, with its report", async () => {
   }
   assert.match(entries[0].keyHash, /^[0-9a-f]{8}$/);
   assert.equal(entries[0].keyHash, entries[1].keyHash);
+  assert.equal(entries[0].keyHash, users.keyHash);
   assert.notEqual(entries[0].keyHash, entries[2].keyHash);
   await client.close();
 });

@@ -276,10 +276,15 @@ test("a token is sent to Graph only: redirects and other roots are refused", asy
 
 test("a refused token is replaced once, for the claims of a challenge if there are any", async (context) => {
   const claims = '{"access_token":{"nbf":{"essential":true}}}';
+  // Its base64 has a plus, which base64url writes as a hyphen.
+  const unsafe = '{"a":"??>?>"}';
+  const urlSafe = btoa(unsafe).replaceAll("+", "-").replaceAll("/", "_");
+  assert.match(urlSafe, /[-_]/);
   const challenge = `Bearer realm="", error="insufficient_claims", claims="${btoa(claims)}"`;
   for (const [header, expected] of [
     [challenge, { reason: "claims", claims }],
     ["Bearer", { reason: "unauthorized" }],
+    [`Bearer claims="${urlSafe}"`, { reason: "claims", claims: unsafe }],
     ['Bearer claims="%%%"', { reason: "unauthorized" }],
   ]) {
     const headers = { "www-authenticate": header };

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
+import { event } from "../wait.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
 const AS_GIVEN = { startDateTime: "2026-11-01", endDateTime: "2026-12-01T01:00:00+01:00" };
@@ -68,5 +69,29 @@ test("if the store refuses the copy, the mirror is empty and the next round list
   assert.equal(refusals, 1);
   const report = await events.sync();
   assert.deepEqual([report.kind, report.outcome, await events.count(RAW)], ["full", "complete", count]);
+  await client.close();
+});
+
+test("a round that is aborted during the copy does not stop it", async () => {
+  const { store, open, count, old } = await storeOf010();
+  const scan = store.scan.bind(store);
+  const [reached, continues] = [event(), event()];
+  store.scan = async (key, range) => {
+    if (key === old) {
+      reached.fire();
+      await continues.fired;
+    }
+    return scan(key, range);
+  };
+  const { client, view } = await open();
+  const events = view(AS_GIVEN);
+  const stop = new AbortController();
+  const round = events.sync({ signal: stop.signal });
+  await reached.fired;
+  stop.abort(new Error("left"));
+  await assert.rejects(round, { message: "left" });
+  continues.fire();
+  assert.equal(await events.count(RAW), count);
+  assert.equal((await events.sync()).kind, "incremental");
   await client.close();
 });

@@ -128,7 +128,7 @@ interface Tracked {
 export function useCollection<T extends { id: string }>(options: Options<T>): Collection<T> {
   const { id, query, history, isLive, titleOf } = options;
   const announce = useAnnounce();
-  if (query) history.register(id, query.key);
+  if (query) history.register(id, query.keyHash);
   const { items, ready, status, error } = useDelta(query, { live: isLive && LIVE });
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items]);
   const current = useRef(byId);

@@ -64,13 +64,6 @@ const changesOf = ({ added, changed, removed, ghosts, leftWindow }: RoundReport)
   removed: removed + ghosts + leftWindow,
 });
 
-/** The hash of a query's key that entries of the log have: 32-bit FNV-1a. */
-function hashOf(key: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
-}
-
 export class History {
   /** The name of the setting that has the history. */
   readonly name: string;
@@ -82,9 +75,9 @@ export class History {
     this.name = `rounds.${account}`;
   }
 
-  /** Makes rounds of the query with this key count as rounds of a view. */
-  register(view: ViewId, key: string): void {
-    this.#views.set(hashOf(key), view);
+  /** Makes rounds of the query with this hash of its key count as rounds of a view. */
+  register(view: ViewId, keyHash: string): void {
+    this.#views.set(keyHash, view);
   }
 
   readonly get = (): Rounds => {

@@ -17,7 +17,7 @@ function Contacts() {
   );
 }
 
-createRoot(document.getElementById("root")).render(
+createRoot(document.getElementById("app")).render(
   <StrictMode>
     <DeltaProvider client={opened}>
       <Contacts />

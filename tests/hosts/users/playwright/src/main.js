@@ -5,11 +5,11 @@ import { createRoot } from "react-dom/client";
 import { init, openDelta } from "deltalink";
 import { DeltaProvider } from "deltalink/react";
 import { fakeGraph } from "deltalink/testing";
-import { Contacts } from "./contacts.js";
+import { Contacts } from "../contacts.js";
 
 const wasmOrigin = await init();
 const graph = await fakeGraph({ populate: { contacts: 25 } });
 const client = await openDelta({ fetch: graph.fetch, token: graph.token, account: "kim@contoso.example" });
 const { pages, added } = await client.orgContacts().sync();
 Object.assign(window, { graph, client, result: { wasmOrigin, pages, added } });
-createRoot(document.getElementById("root")).render(h(DeltaProvider, { client }, h(Contacts)));
+createRoot(document.getElementById("app")).render(h(DeltaProvider, { client }, h(Contacts)));
