@@ -39,20 +39,15 @@ export function useWords({ status, query }: Collection<unknown>): string {
 
 export function StateIcon({ collection }: { collection: Collection<unknown> }) {
   const isOnline = useOnline();
-  const { status, isBusy, error } = collection;
-  const Icon = !isOnline
-    ? CloudOff
-    : status.phase === "waiting"
-      ? Clock
-      : status.phase === "needs-auth"
-        ? LockKeyhole
-        : error
-          ? TriangleAlert
-          : isBusy
-            ? RefreshCw
-            : status.lastSyncedAt
-              ? CircleCheck
-              : Clock;
+  const iconOf = ({ status, isBusy, error }: Collection<unknown>) => {
+    if (!isOnline) return CloudOff;
+    if (status.phase === "waiting") return Clock;
+    if (status.phase === "needs-auth") return LockKeyhole;
+    if (error) return TriangleAlert;
+    if (isBusy) return RefreshCw;
+    return status.lastSyncedAt ? CircleCheck : Clock;
+  };
+  const Icon = iconOf(collection);
   return <Icon className="icon state-icon" aria-hidden="true" />;
 }
 
