@@ -51,7 +51,9 @@ export function createApi(source) {
     engine.first = undefined;
     const client = new Client(engine.module, instance, copy);
     await client.opened;
-    if (copy.persist) client.persist();
+    const { persist, store = "indexeddb" } = copy;
+    // The answer of the browser changes nothing here.
+    if (persist && store === "indexeddb") globalThis.navigator?.storage?.persist?.().catch(report);
     return client;
   }
 
@@ -127,12 +129,6 @@ class Client {
       state.syncAgain?.();
     }
     this.#live.onSignIn();
-  }
-
-  /** Asks the browser to keep the database. The answer changes nothing here. */
-  persist() {
-    if (this.#wasm.store_kind !== "indexeddb") return;
-    globalThis.navigator?.storage?.persist?.().catch(report);
   }
 
   async forget() {
