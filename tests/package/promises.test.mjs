@@ -101,10 +101,12 @@ test("sync() rejects with internal if its round ends early without a reason", as
   const instance = { run: (call) => call(), signal: state.ending };
   const query = {
     state,
-    mirrored: false,
+    hasMirror: false,
     current: () => ({ instance, wasm: { round: () => handle } }),
   };
   const error = await new Sync(query).join().catch((error) => error);
   assert.ok(error instanceof DeltaError);
+  // A defect of this test would be an internal error too.
+  assert.match(error.message, /^the round ended early, although no signal fired/);
   assert.deepEqual([error.code, error.retryable, error.report], ["internal", true, report]);
 });
