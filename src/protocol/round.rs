@@ -298,7 +298,7 @@ enum Continuation {
     Request,
     Prepare,
     Deliver,
-    Sleep(Duration, WaitReason),
+    SleepUntil(Instant, WaitReason),
     Fail(Box<Error>),
     GiveUp(Box<Error>),
     Resync(Box<Refusal>, Duration),
@@ -545,7 +545,9 @@ impl Round {
             Continuation::Request => self.sign_in(TokenReason::Next),
             Continuation::Prepare => self.prepare(now),
             Continuation::Deliver => self.deliver_pending(now),
-            Continuation::Sleep(span, reason) => self.sleep(span, reason, now),
+            Continuation::SleepUntil(until, reason) => {
+                self.sleep((until - now).max(Duration::ZERO), reason, now)
+            }
             Continuation::Fail(failure) => self.fail(failure, now),
             Continuation::GiveUp(failure) => self.give_up(failure, now),
             Continuation::Resync(refusal, spread) => self.resync(&refusal, spread, now),

@@ -110,7 +110,8 @@ impl Driver {
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
-            let step = self.round.borrow_mut().step(input, now(), Math::random());
+            let decided_at = now();
+            let step = self.round.borrow_mut().step(input, decided_at, Math::random());
             if let Step::Load | Step::SignIn(_) | Step::Sweep { .. } | Step::SaveRecord { .. } = step {
                 // Between two pages the round waits until the consumer requests the next one, and
                 // for the listeners of the last one.
@@ -125,6 +126,7 @@ impl Driver {
                 Step::Fail(error) => {
                     return Err(RoundError::Failed(error, std::mem::take(&mut self.cause)));
                 }
+                Step::Sleep(span, reason) => Ok(self.wait_until(decided_at + span, reason).await),
                 step => self.execute(step).await,
             };
             input = match result {
@@ -138,7 +140,7 @@ impl Driver {
         }
     }
 
-    /// Executes a step that does not end the round.
+    /// Executes a step that neither waits nor ends the round.
     async fn execute(&mut self, step: Step) -> Result<Input> {
         match step {
             Step::Load => self.load().await,
@@ -148,7 +150,6 @@ impl Driver {
             Step::FetchMaster(url) => self.fetch_master(url).await,
             Step::StoreThrottle(until) => self.store_throttle(until).await,
             Step::Apply => self.apply().await,
-            Step::Sleep(span, reason) => Ok(self.wait(span, reason).await),
             Step::Deliver(delivery) => self.deliver(delivery),
             Step::AwaitAcknowledgement => {
                 self.acknowledgement = Some(self.consumer.acknowledged().await);
@@ -159,7 +160,9 @@ impl Driver {
             Step::SaveMasters { expect, record } => self.save_masters(expect, &record).await,
             Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await,
             Step::AskCaller(error) => Ok(Input::Decided(self.ask_caller(error).await?)),
-            Step::Done | Step::Fail(_) => Err(Error::new(Code::Internal, UNEXPECTED_INPUT).into()),
+            Step::Sleep(..) | Step::Done | Step::Fail(_) => {
+                Err(Error::new(Code::Internal, UNEXPECTED_INPUT).into())
+            }
         }
     }
 
@@ -362,7 +365,8 @@ impl Driver {
             .await
     }
 
-    async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
+    async fn wait_until(&self, until: Instant, reason: WaitReason) -> Input {
+        let span = (until - now()).max(Duration::ZERO);
         let waited = async {
             if reason != WaitReason::Offline {
                 sleep(span).await;
@@ -371,7 +375,7 @@ impl Driver {
                 with_timeout(span, online()).await;
             }
         };
-        self.display.during(Some(span), reason, waited).await;
+        self.display.during(Some(until), reason, waited).await;
         Input::Slept
     }
 

@@ -15,7 +15,7 @@ use super::timers::{now, sleep};
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::report::Outcome;
 use crate::protocol::round::Round;
-use crate::protocol::time::Duration;
+use crate::protocol::time::{Duration, Instant};
 
 /// The status of one round.
 #[derive(Clone)]
@@ -45,15 +45,15 @@ impl StatusDisplay {
         self.show(&self.in_phase(if is_resync { "resyncing" } else { "syncing" }));
     }
 
-    /// Shows a wait of this length, or one without a known end, while `wait` runs.
+    /// Shows a wait until then, or one without a known end, while `wait` runs.
     pub async fn during<T>(
         &self,
-        span: Option<Duration>,
+        until: Option<Instant>,
         reason: WaitReason,
         wait: impl Future<Output = T>,
     ) -> T {
         let mut status = self.in_phase("waiting");
-        status.wait_until = span.map_or(JsValue::UNDEFINED, |span| date(now() + span));
+        status.wait_until = until.map_or(JsValue::UNDEFINED, date);
         status.wait_reason = Some(reason.as_str());
         self.show(&status);
         let output = wait.await;
@@ -78,6 +78,6 @@ impl StatusDisplay {
     /// Waits before a request whose scope recovers from a throttle, or is at its documented limit.
     pub async fn pace(&self, span: Duration) {
         self.round.borrow_mut().report.add_pacing(span);
-        self.during(Some(span), WaitReason::Throttled, sleep(span)).await;
+        self.during(Some(now() + span), WaitReason::Throttled, sleep(span)).await;
     }
 }

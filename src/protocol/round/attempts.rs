@@ -207,7 +207,7 @@ impl Round {
         let until = (now + wait).min(Instant::LAST);
         if self.attempts.failures < max_attempts && wait <= self.config.policy.max_wait {
             return if is_scope_wide {
-                self.store_throttle(until, Continuation::Sleep(wait, reason), now)
+                self.store_throttle(until, Continuation::SleepUntil(until, reason), now)
             } else {
                 self.sleep(wait, reason, now)
             };

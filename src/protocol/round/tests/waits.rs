@@ -71,6 +71,17 @@ fn a_page_resets_the_time_without_a_network() {
 }
 
 #[test]
+fn a_wait_that_graph_asks_for_ends_when_the_throttle_ends_however_long_the_store_took() {
+    for (store_time, wait) in [(0.0, 7000.0), (2500.0, 4500.0), (9000.0, 0.0)] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        bench.step(later("7"));
+        bench.now += ms(store_time);
+        assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(wait), WaitReason::Throttled));
+    }
+}
+
+#[test]
 fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
