@@ -19,6 +19,7 @@ pub(crate) struct Entry {
     pub(crate) gone: Option<&'static str>,
     /// The last change that the client has seen; `None` in a full round.
     pub(crate) since: Option<u64>,
+    /// The relationships to report, each with its targets and whether each target is in the set.
     pub(crate) links: Vec<(String, Vec<(String, bool)>)>,
     /// Whether it is a further slice of an item, which must not be on the same page.
     pub(crate) is_slice: bool,
@@ -41,7 +42,7 @@ fn children(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
     out
 }
 
-/// Whether an event is in the window. A master is if one of its occurrences is.
+/// Whether an event is in the window. A master is in it if one of its occurrences is.
 fn is_inside(
     row: &Version,
     family: &BTreeMap<String, Vec<Arc<Version>>>,
@@ -136,8 +137,7 @@ impl World {
         };
         match spec.collection {
             Collection::Events => self.changed_events(table, rows, spec, since),
-            // Graph reports only added recordings, not removed ones (graph-facts
-            // 1.1).
+            // Graph reports only added recordings, not removed ones (graph-facts 1.1).
             Collection::Recordings => rows
                 .into_iter()
                 .filter(|v| v.gone.is_none() && v.created > since && in_span(v, spec))
@@ -389,8 +389,8 @@ impl World {
         Ok(out)
     }
 
-    /// An event in the form of a response. An occurrence in a round has few properties (graph-facts
-    /// 1.3).
+    /// An event in the form of a response. With `is_bare`, as in a round, an occurrence has few
+    /// properties (graph-facts 1.3).
     pub(crate) fn event(
         &self,
         row: &Version,
@@ -436,7 +436,7 @@ impl World {
         Ok(out)
     }
 
-    /// A collection as Graph lists it now, never through a delta round.
+    /// A collection as a full round would list it now, read from the tables instead of by a round.
     pub fn list(
         &self,
         collection: Collection,
@@ -459,11 +459,11 @@ impl World {
         let rows = table.present(&owner).into_iter().map(|v| {
             let mut item = v.item.clone();
             for (relation, targets) in &v.links {
-                let standing: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
+                let current: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
                 let value = if relation == "manager" {
-                    standing.first().map_or(Value::Null, |m| m.as_str().into())
+                    current.first().map_or(Value::Null, |m| m.as_str().into())
                 } else {
-                    json!(standing)
+                    json!(current)
                 };
                 item.insert(relation.clone(), value);
             }

@@ -1,4 +1,4 @@
-//! A page in the form of Graph.
+//! A page in Graph's format.
 
 use crate::world::State;
 use serde_json::{Map, Value};

@@ -23,7 +23,7 @@ pub struct Populate {
     pub drive: u64,
     /// Messages in the inbox of `/me`.
     pub messages: u64,
-    /// The day around which the events are, in milliseconds.
+    /// The day around which the events are, in milliseconds since 1970.
     pub around: i64,
 }
 

@@ -1,5 +1,5 @@
-//! Reads a request: its options, its preferences, and the owner of the data. Refuses everything
-//! that Graph refuses.
+//! Reads a request: its query parameters, its preferences, and the owner of the data. Refuses
+//! everything that Graph refuses.
 
 use crate::clock;
 use crate::http::Request;
@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 const DAY: i64 = 86_400_000;
 
-/// The query of a stream of rounds. Its links keep it (graph-facts 1.3: the window).
+/// The query of a stream of rounds. Its links contain the whole query, for example the window
+/// (graph-facts 1.3).
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     pub(crate) collection: Collection,
@@ -28,7 +29,7 @@ pub(crate) struct Spec {
     pub(crate) top: Option<u64>,
 }
 
-/// The `Prefer` header of a request. Links do not keep it (graph-facts 2.1 point 8).
+/// The `Prefer` header of a request. Links do not contain it (graph-facts 2.1 point 8).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prefs {
     pub(crate) max_page: Option<u64>,

@@ -54,7 +54,8 @@ pub(crate) struct Entry {
     headers: Map<String, Value>,
     pub(crate) items: usize,
     fault: Option<String>,
-    /// For a request for a link: whether the URL equals the sent one byte for byte.
+    /// Whether the requested link equals the one that the world sent, byte for byte except for `'`,
+    /// which URL parsers encode. `None` if the URL contains no token of this world.
     as_issued: Option<bool>,
     at: u64,
 }
@@ -76,6 +77,7 @@ impl Entry {
 pub struct World {
     seed: u64,
     pub(crate) root: String,
+    /// The path of `root`.
     pub(crate) base: String,
     pub(crate) rng: Rng,
     pub(crate) seq: u64,
@@ -83,6 +85,8 @@ pub struct World {
     pub(crate) accounts: Vec<Account>,
     pub(crate) tenant: String,
     pub(crate) tables: BTreeMap<Collection, Table>,
+    /// The calendars and mail folders that exist: `user|calendar`, `user|folder`, or `folder|name`
+    /// for a folder of every user.
     pub(crate) parts: BTreeSet<String>,
     pub(crate) streams: Vec<Stream>,
     pub(crate) rounds: Vec<Round>,
@@ -176,7 +180,8 @@ impl World {
         }
     }
 
-    /// Expires all links. Their next use gets the reset signal of the resource.
+    /// Expires all links, or those of one collection. Their next use gets the reset signal of the
+    /// resource.
     pub fn expire(&mut self, collection: Option<Collection>) {
         for token in self.tokens.values_mut() {
             if collection.is_none_or(|c| c == token.collection) {
