@@ -14,7 +14,8 @@ use wasm_bindgen::JsValue;
 use crate::rules;
 use crate::support::{from_js, js, to_js, unique_name};
 
-/// A store of the shell. Changes the returned values after reading them, which must be copies.
+/// A store of the shell. The test changes each returned value after reading it: a store must return
+/// copies.
 struct Opened(Store);
 
 impl Opened {

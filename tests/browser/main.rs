@@ -1,6 +1,7 @@
 //! Tests the engine in a browser on IndexedDB. The core of the fake Graph is in the same wasm and
 //! responds by `options.fetch`, so these tests need no server, and `wasm-pack test` runs them on a
-//! clean clone. They run in Chromium, Firefox and WebKit; `tests/run.mjs` compares their numbers.
+//! clean clone. They run in Chromium, Firefox and WebKit; `tests/run.mjs` checks that each of the
+//! three runs the same number of tests.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -22,7 +23,7 @@ mod world;
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;
 
-/// The worlds are in this wasm.
+/// No server: the worlds are in this wasm.
 const SERVER: Option<&str> = None;
 
 wasm_bindgen_test_configure!(run_in_browser);

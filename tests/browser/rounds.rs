@@ -272,7 +272,7 @@ async fn a_mirror_of_several_chunks_is_read_completely() {
 }
 
 #[test]
-async fn a_round_stops_after_its_maximum_of_pages() {
+async fn a_round_stops_after_its_maximum_number_of_pages() {
     let world = World::new().await;
     let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);

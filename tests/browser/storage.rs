@@ -125,7 +125,7 @@ async fn all_returns_each_item_once_regardless_of_its_size_and_with_or_without_a
     let query = contacts(&client);
     sync(&query).await.unwrap();
     // Rows of 200 and of 60,000 bytes, so that chunks grow and shrink. The row at the end of the
-    // first chunk has no id. Rows of other queries stand before and behind.
+    // first chunk has no id. Rows of other queries come before and after these rows.
     let source = "
         const [key] = await done(state.getAllKeys());
         items.delete(IDBKeyRange.bound([key], [key, []]));
@@ -144,7 +144,7 @@ async fn all_returns_each_item_once_regardless_of_its_size_and_with_or_without_a
     let ids = items.as_array().unwrap().iter().map(|item| item.get("id").and_then(Value::as_str));
     let expected: Vec<String> = (0..3000).map(|at| format!("id{at:06}")).collect();
     assert!(ids.eq(expected.iter().enumerate().map(|(at, id)| (at != 255).then_some(id.as_str()))));
-    assert_eq!(count(&query).await, 3000, "by chunks");
+    assert_eq!(count(&query).await, 3000, "counted in chunks");
 }
 
 #[test]
@@ -296,7 +296,8 @@ async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_openin
     ];
     for (days, used, expected) in later {
         DAYS.set(days);
-        let opened = IndexedDb::open(&account, &prefix, Function::new_no_args(""), in_days).await.unwrap();
+        let opened =
+            IndexedDb::open(&account, &prefix, Function::new_no_args(""), clock_ahead).await.unwrap();
         if let Some(used) = used {
             opened.touch(&used.key());
         }
@@ -316,6 +317,7 @@ thread_local! {
     static DAYS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-fn in_days() -> Instant {
+/// A clock that is [`DAYS`] days ahead.
+fn clock_ahead() -> Instant {
     now() + Duration::DAY * DAYS.get()
 }

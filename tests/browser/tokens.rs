@@ -69,7 +69,7 @@ async fn an_object_with_get_token_is_a_token_source() {
 }
 
 #[test]
-async fn a_refused_token_is_requested_once_more_and_a_second_refusal_is_final() {
+async fn after_a_refused_token_one_more_is_requested_and_a_second_refusal_is_final() {
     let world = World::new().await;
     let account = unique_name("a");
     let fickle = source(

@@ -1,5 +1,5 @@
-//! Worlds of the fake Graph: in this wasm, which respond by `options.fetch`, or on a server. Both
-//! have the control API of `tests/fake-graph/README.md`.
+//! Worlds of the fake Graph, either in this wasm, where they respond by `options.fetch`, or on a
+//! server. Both have the control API of `tests/fake-graph/README.md`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// The `fetch` that `source` returns; `a` is the one of the world.
+    /// The `fetch` that the JavaScript in `source` returns. There, `a` is the world's own `fetch`.
     pub fn wrapped_fetch(&self, source: &str) -> JsValue {
         let fetch = self.fetch();
         if fetch.is_undefined() {

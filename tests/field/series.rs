@@ -76,7 +76,7 @@ fn a_series_that_moves_to_other_days_leaves_no_old_occurrence_behind() {
 }
 
 #[test]
-fn a_series_whose_time_or_end_changes_is_moved_too() {
+fn a_series_whose_start_or_end_changes_counts_as_moved() {
     for property in ["start", "end"] {
         let mut script = mondays();
         let mut later = master("monday", "Stand-up");
@@ -93,9 +93,9 @@ fn the_occurrences_stay_if_only_the_subject_or_one_occurrence_changes() {
     script.on("/d1", page(json!([master("monday", "Daily"), occurrence("mon1", "2026-11-30")]), "delta d2"));
     script.round().unwrap();
     assert_eq!(script.ids(), ["M", "exc", "mon1", "mon2"]);
-    let mut null = master("monday", "Daily");
-    null["onlineMeeting"] = Value::Null;
-    script.on("/d2", page(json!([exception("mon1", "2026-11-30"), null]), "delta d3"));
+    let mut with_null = master("monday", "Daily");
+    with_null["onlineMeeting"] = Value::Null;
+    script.on("/d2", page(json!([exception("mon1", "2026-11-30"), with_null]), "delta d3"));
     script.round().unwrap();
     assert_eq!(script.ids(), ["M", "exc", "mon1", "mon2"]);
 }
@@ -167,7 +167,7 @@ fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most(
     script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
     script.on_status("/me/events/M", 404, error("ErrorItemNotFound", ""));
     script.round().unwrap();
-    // The next round asks for the master again, and gets it: it may have moved meanwhile.
+    // The next round asks for the master again, and gets it. The series may have moved meanwhile.
     script.on("/d1", page(json!([occurrence("tue1", "2026-12-01")]), "delta d2"));
     script.on("/me/events/M", master("tuesday", "Stand-up"));
     script.round().unwrap();
@@ -179,7 +179,7 @@ fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most(
     script.round().unwrap();
     assert_eq!(script.ids(), ["M", "tue1"]);
     assert_eq!(script.requests.iter().filter(|path| **path == start).count(), 2);
-    // Again within a day: the flag waits.
+    // Set again within a day, the flag has no effect before the day is over.
     script.state.as_mut().unwrap().relist = true;
     script.on("/d3", page(json!([]), "delta d4"));
     script.round().unwrap();
@@ -213,7 +213,7 @@ fn the_new_occurrences_of_a_moved_series_stay_if_its_master_arrives_in_a_later_r
 }
 
 #[test]
-fn a_series_that_moves_and_is_removed_before_the_next_round_is_listed_again_in_the_one_after() {
+fn a_series_that_moves_and_is_removed_before_a_round_makes_the_round_after_it_a_full_one() {
     let mut script = mondays();
     let start = script.start();
     script.on("/d1", page(json!([removed("M")]), "delta d2"));
@@ -236,7 +236,7 @@ fn a_series_that_moves_and_is_removed_before_the_next_round_is_listed_again_in_t
 }
 
 #[test]
-fn a_series_whose_master_was_never_received_is_not_requested_after_its_removal() {
+fn a_master_that_was_never_received_is_not_requested_after_its_removal() {
     let mut script = Script::new(calendar());
     let start = script.start();
     script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "next n1"));
@@ -259,7 +259,8 @@ fn a_series_that_is_removed_with_its_occurrences_is_not_a_reason_to_list_everyth
     assert!(script.ids().is_empty());
 }
 
-/// A master that was changed at this minute after the first round of a test.
+/// A master that was changed this number of minutes after the beginning of a test, or before it if
+/// the number is negative.
 fn changed(day: &str, minute: i32) -> Value {
     let mut master = master(day, "Stand-up");
     master["lastModifiedDateTime"] = format!("2026-11-18T11:{:02}:40Z", 6 + minute).into();

@@ -1,4 +1,4 @@
-//! Tests that need real HTTP: preflights, headers that a page may not read, a large body.
+//! Tests that need real HTTP: preflights, headers that JavaScript may not read, a large body.
 
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -20,7 +20,7 @@ async fn a_readable_retry_after_is_obeyed() {
     let client = client(&world, &unique_name("a")).await;
     let round = round(&contacts(&client));
     finish(&round).await.unwrap();
-    // The other waits are delays while the limits recover.
+    // The later waits are the jitter of requests while the throttling scope recovers.
     assert_eq!(report(&round)["waits"][0], json!({"reason": "throttled", "ms": 1500}));
     let log = world.log().await;
     assert!(log[1]["at"].as_f64().unwrap() - log[0]["at"].as_f64().unwrap() >= 1490.0);

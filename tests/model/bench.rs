@@ -146,8 +146,8 @@ impl Bench {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// Runs a round without faults of the process, or the round of a turn. Checks what must hold
-    /// for every round.
+    /// Runs the round of a turn, or without a turn a round that no crash, rival or edit disturbs.
+    /// Checks what must hold for every round.
     pub fn round(&mut self, turn: Option<&Turn>) -> End {
         let config = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
@@ -300,7 +300,8 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Checks the invariants 1, 3 and 4 of a commit.
+    /// Checks that a commit has a link (invariant 1), and removes ghosts only in a sweep
+    /// (invariant 3).
     fn check_commit(&self, record: &Record) {
         let effects = self.applier.effects();
         let is_ghost = |change: &Change<Value>| match change {

@@ -6,7 +6,7 @@ fn stored(record: &Record) -> serde_json::Value {
 }
 
 #[test]
-fn a_record_survives_its_stored_form() {
+fn a_record_is_read_as_it_was_stored() {
     let record = Record {
         phase: Phase::Paging,
         link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()),
@@ -101,7 +101,7 @@ fn each_commit_increments_the_revision_within_its_epoch() {
 }
 
 #[test]
-fn only_a_completed_full_round_permits_a_sweep() {
+fn only_a_completed_full_round_permits_a_sweep_of_ghosts() {
     for phase in [Phase::Fresh, Phase::Paging, Phase::Sweeping, Phase::Idle] {
         for kind in [Kind::Full, Kind::Incremental] {
             let record = Record { phase, kind, ..Record::new(Instant::from_millis(0.0), 0.0) };

@@ -31,7 +31,7 @@ fn file(id: &str, parent: &str, name: &str) -> Value {
     json!({ "id": id, "name": name, "parentReference": { "id": parent } })
 }
 
-/// Sweeps a mirror that fits into chunks of this size. Returns the ids that are removed.
+/// Sweeps a mirror in chunks of this size. Returns the ids that are removed.
 fn sweep_names(rows: &[(String, Row<Value>)], chunk: usize) -> Vec<String> {
     let mut sweeper = Sweeper::default();
     let mut removed = Vec::new();
@@ -96,7 +96,7 @@ fn of_two_files_with_one_name_the_one_that_arrived_last_stays() {
 }
 
 #[test]
-fn a_displaced_folder_takes_along_its_content_that_did_not_arrive_later() {
+fn a_displaced_folder_is_removed_with_the_content_that_did_not_arrive_later() {
     let rows = [
         row(5, 1, file("root", "", "root")),
         row(5, 2, file("old", "root", "folder")),
@@ -110,7 +110,7 @@ fn a_displaced_folder_takes_along_its_content_that_did_not_arrive_later() {
 }
 
 #[test]
-fn a_folder_in_itself_does_not_loop() {
+fn folders_that_contain_each_other_do_not_cause_an_endless_loop() {
     let rows =
         [row(5, 1, file("a", "b", "x")), row(5, 2, file("b", "a", "x")), row(5, 3, file("c", "b", "X"))];
     assert_eq!(sweep_names(&rows, 9), ["a", "b"]);

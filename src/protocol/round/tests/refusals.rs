@@ -4,7 +4,7 @@ use super::*;
 use crate::protocol::round::resync::MAX_RESETS;
 
 #[test]
-fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round_began_with() {
+fn at_the_third_refusal_of_a_link_the_round_falls_back_to_the_delta_link_that_it_began_with() {
     let paging = Record {
         phase: Phase::Paging,
         link: Some(link("bad")),
@@ -62,11 +62,11 @@ fn if_the_delta_link_is_refused_too_or_leads_to_the_same_link_one_full_round_fol
 
 #[test]
 fn while_everything_is_refused_the_stored_link_stays() {
-    let paging = Record { refusals: 2, ..idle() };
-    let mut bench = Bench::new(contacts(), Some(paging.clone()));
+    let stored = Record { refusals: 2, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(stored.clone()));
     for _ in 0..3 {
         assert_eq!(failure(until_over(&mut bench, |_| refused(503, ""))).code, Code::Network);
-        assert_eq!(bench.store.as_ref(), Some(&paging));
+        assert_eq!(bench.store.as_ref(), Some(&stored));
         bench = bench.again(contacts());
     }
     assert_eq!(until_over(&mut bench, |_| delta("d1")), Step::Done);
