@@ -31,9 +31,9 @@ const EXCERPT: u32 = 400;
 
 /// The result of a request.
 pub enum Fetched {
-    /// A good status and a JSON body, with its text.
+    /// A success status and a JSON body, with its text.
     Body(Json, JsString),
-    /// A good status and a body that is not JSON.
+    /// A success status and a body that is not JSON.
     Malformed(Malformed),
     /// Another status.
     Refused(Box<Refusal>),
@@ -55,7 +55,7 @@ pub struct Get<'a> {
     pub prefer: &'a [String],
     /// Further headers of the query.
     pub headers: &'a [(&'static str, &'static str)],
-    /// The time without headers or a byte of the body after which the request is aborted.
+    /// The request is aborted if neither its headers nor a byte of its body arrives for this long.
     pub timeout: Duration,
     /// The id of the request in Graph's logs.
     pub client_request_id: &'a str,
@@ -70,7 +70,7 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
     fn host_fetch(request: &web_sys::Request) -> std::result::Result<JsValue, JsValue>;
 
-    /// Parses JSON without a copy of its text into the wasm.
+    /// Parses JSON without copying its text into the wasm.
     #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
     pub fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
 }
@@ -175,8 +175,8 @@ impl Get<'_> {
 
     async fn read(&self, response: JsValue) -> std::result::Result<Fetched, RoundError> {
         let headers = get(&response, "headers");
-        // Checked by its shape: a Response of another realm or library is not an `instanceof` the
-        // global.
+        // Checked by its shape: a Response of another realm or library is not an instance of the
+        // global `Response`.
         let status = get_number(&response, "status").and_then(status_code);
         let is_response = get(&response, "text").is_function() && get(&headers, "get").is_function();
         let Some(status) = status.filter(|_| is_response) else {
@@ -251,7 +251,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
 }
 
 /// Makes a UUID of version 4. It identifies a request in logs and is not a secret, so
-/// `Math.random()` suffices: insecure pages have no `crypto`.
+/// `Math.random()` suffices. `crypto.randomUUID()` is missing on insecure pages.
 pub fn client_request_id() -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
     let random = std::array::from_fn(|_| (Math::random() * 256.0) as u8);

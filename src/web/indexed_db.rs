@@ -39,7 +39,8 @@ const WRITE: &str = "readwrite";
 
 /// Queries that were unused for longer are purged.
 const MAX_UNUSED: Duration = Duration::from_millis(30.0 * 86_400_000.0);
-/// How often one operation reopens a connection that the browser has closed.
+/// How often one operation reopens a connection that the browser has closed, and how often a failed
+/// opening is repeated.
 const MAX_REOPENINGS: usize = 3;
 /// The maximum number of queries that one opening purges.
 const MAX_PURGED: usize = 20;
@@ -50,8 +51,8 @@ pub struct IndexedDb(Rc<Connection>);
 struct Connection {
     /// Replaced when the browser has closed the connection.
     database: RefCell<Database>,
-    /// Closes the database when it is aborted. engine.js aborts all controllers of an instance that
-    /// a defect ends: its database would otherwise block a deletion.
+    /// Closes the database when it is aborted. engine.js aborts all controllers of a wasm instance
+    /// when a defect ends it: an open database would block a deletion.
     closing: RefCell<AbortController>,
     /// How often the database was replaced.
     reopened: Cell<u32>,
@@ -63,7 +64,7 @@ struct Connection {
     /// Called when the connection is closed for any reason.
     on_closed: Function,
     now: Clock,
-    /// The keys of the queries of this page.
+    /// The keys of the queries that this web page uses.
     touched: RefCell<HashSet<String>>,
     transactions: InFlight,
     /// The purge that this opening began.
@@ -106,7 +107,7 @@ impl IndexedDb {
         Ok(Self(connection))
     }
 
-    /// Closes the connection. Transactions that have begun end.
+    /// Closes the connection. Transactions that have begun still complete.
     pub fn close(&self) {
         self.0.close();
     }

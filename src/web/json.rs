@@ -82,7 +82,7 @@ impl Item for Json {
     }
 
     fn overlaid_with(&self, newer: &Self) -> Self {
-        // `Object.assign` would take a property of this name for the prototype.
+        // `Object.assign` would set the prototype instead of copying a property named `__proto__`.
         let has_proto = |value: &JsValue| {
             value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()))
         };

@@ -248,7 +248,7 @@ impl Options {
     /// An instant: a string unchanged, or a Date as ISO 8601.
     fn instant(&self, name: &str) -> Result<Option<String>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        // Checked by its shape: a Date of another realm is not an `instanceof` the global.
+        // Checked by its shape: a Date of another realm is not an instance of the global `Date`.
         if get(&value, "toISOString").is_function() {
             return match call(&value, "toISOString", &[]).ok().and_then(|text| text.as_string()) {
                 Some(text) => Ok(Some(text)),

@@ -20,7 +20,7 @@ use crate::protocol::record::Record;
 pub enum Store {
     /// The browser's database.
     IndexedDb(IndexedDb),
-    /// Memory, which is lost with the page.
+    /// Memory, which is lost when the web page is closed or reloaded.
     Memory(RefCell<Memory<JsValue>>),
     /// The caller's own `DeltaStore`.
     Custom(Custom),

@@ -64,7 +64,7 @@ struct TokenRequest<'a> {
     signal: JsValue,
 }
 
-/// The second argument of `getToken()`, as `@azure/core-auth` has it.
+/// The second argument of `getToken()`, as `@azure/core-auth` defines it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GetTokenOptions<'a> {
@@ -103,7 +103,8 @@ impl Tokens {
     }
 
     /// Returns a token for the next request, from the cache if it fits `reason`. `refused` is the
-    /// token of the last request; `timeout` limits the source.
+    /// token of the last request, which Graph may have refused. `timeout` limits how long the source
+    /// may take.
     pub async fn token(
         &self,
         reason: &TokenReason,
@@ -233,7 +234,7 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
         let message = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it continues at the same page";
         let mut failure = Error::retryable(Code::Interaction, message);
         failure.claims = get_string(&cause, "claims").filter(|claims| !claims.is_empty());
-        // If the source does not name the claims, these are the ones of Graph's challenge.
+        // If the source does not name the claims, those of Graph's challenge apply.
         if let TokenReason::Claims(claims) = reason
             && failure.claims.is_none()
         {
