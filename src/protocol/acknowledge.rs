@@ -12,21 +12,21 @@
 //!       └───────────────────────────────────── committed ───────────────────────────────────────┘
 //! ```
 //!
-//! The rules, with the invariants that they keep:
+//! The rules. Invariants are named in parentheses:
 //!
 //! 1. In [`AckMode::Next`], `next()` acknowledges the previous page. In [`AckMode::Manual`] only
-//!    `page.ack()` does, and `next()` waits for it (2).
+//!    `page.ack()` does, and `next()` waits for it (invariant 2).
 //! 2. Calls of `next()` are settled in their order, as an async generator settles them. In
 //!    [`AckMode::Next`] a page is acknowledged at once if another call is already waiting.
 //! 3. `page.ack()` belongs to its page: called late, for an earlier one, it acknowledges nothing.
 //! 4. Leaving, by `return()` or `throw()`, ends the round and every `next()` that waits. If a page
-//!    is acknowledged and not committed, the round ends after that commit (18). Afterwards
-//!    `page.ack()` of an unacknowledged page rejects with `aborted`.
+//!    is acknowledged and not committed, the round ends after that commit (invariant 18).
+//!    Afterwards `page.ack()` of an unacknowledged page rejects with `aborted`.
 //! 5. An error that ends the round, an abort included, rejects one call of `next()`: the first that
 //!    waits, or else the next one. All others get the end of the iteration. `page.ack()` of an
 //!    unacknowledged page rejects with that error.
 //! 6. A commit that has begun settles `page.ack()` even if the round has ended in the meantime
-//!    (18).
+//!    (invariant 18).
 
 /// The call that acknowledges a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,8 +107,8 @@ impl Acknowledgements {
         self.acknowledge_by_next();
     }
 
-    /// The consumer calls `ack()` of the page with this number. Pages count from 0 in the order of
-    /// their delivery.
+    /// The consumer calls `ack()` of the page with this number. Pages are numbered from 0 in the
+    /// order of their delivery.
     pub fn ack(&mut self, page: u32) -> AckOutcome {
         if page.saturating_add(1) < self.delivered {
             return AckOutcome::Committed;
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_ahead_acknowledges_each_page_when_it_is_delivered() {
+    fn calls_of_next_in_advance_acknowledge_each_page_when_it_is_delivered() {
         let mut rules = delivered(AckMode::Next, 3);
         for _ in 0..2 {
             assert!(rules.is_commit_wanted());
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn in_manual_mode_a_read_ahead_waits_for_the_acknowledgement() {
+    fn in_manual_mode_calls_of_next_in_advance_wait_for_the_acknowledgement() {
         let mut rules = delivered(AckMode::Manual, 2);
         assert!(!rules.is_commit_wanted() && !rules.is_page_wanted());
         assert_eq!(rules.ack(0), AckOutcome::AfterCommit);

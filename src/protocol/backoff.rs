@@ -54,7 +54,7 @@ impl Default for Policy {
     }
 }
 
-/// The reason of a wait.
+/// Why a round waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitReason {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_that_is_neither_is_ignored() {
+    fn a_retry_after_that_is_malformed_or_longer_than_a_day_is_ignored() {
         for text in [
             "99999999999999",
             "86401",

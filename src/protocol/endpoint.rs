@@ -162,8 +162,9 @@ fn empty_segment(link: &str) -> Result<String> {
     Err(Error::new(Code::Protocol, message))
 }
 
-/// Shortens a link for messages and reports: removes everything after its path and long segments,
-/// which may be tokens. Returns `…` for a text that is not a link: it may be a token too.
+/// Shortens a link for messages and reports: removes long segments of its path, and everything
+/// after the path, because both may contain tokens. Returns `…` for a text that is not a link: it
+/// may be a token too.
 pub fn redacted(link: &str) -> String {
     if split(link).is_none() && !link.starts_with('/') {
         return "…".to_owned();
@@ -179,7 +180,7 @@ pub fn redacted(link: &str) -> String {
 }
 
 /// Whether a URL parser would read the text differently from how it looks: parsers drop tabs and
-/// line ends, trim spaces at the ends and read `\` as `/`.
+/// line ends, trim other control characters at the ends, and read `\` as `/`.
 fn has_unsafe_character(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_control() || c == '\\')
 }

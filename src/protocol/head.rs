@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_behind_the_items_or_inside_one_is_not_searched() {
+    fn a_link_after_the_items_or_inside_one_does_not_count() {
         for text in [
             r#"{"value":[{"id":"1"}],"@odata.nextLink":"n"}"#,
             r#"{"value":[{"@odata.nextLink":"n"}]}"#,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_is_cut_anywhere_is_incomplete() {
+    fn a_head_that_is_cut_short_anywhere_is_incomplete() {
         let text = r#"{"@odata.context":"c","n":1,"@odata.nextLink":"a\u0026b""#;
         for end in 0..text.len() {
             assert_eq!(read(&text[..end]), Head::Incomplete, "{}", &text[..end]);

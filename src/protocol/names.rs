@@ -74,8 +74,8 @@ pub struct NameIndex {
 pub struct Displaced {
     /// The ids of these rows.
     pub ids: HashSet<String>,
-    /// Whether anything is below them. If such a folder was only renamed, Graph reports that later,
-    /// without its content.
+    /// Whether one of them is a folder with content. If that folder was only renamed, Graph
+    /// reports its new name later, but not its content.
     pub has_content: bool,
 }
 
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_until_two_rows_of_a_folder_have_one_regardless_of_case() {
+    fn names_are_unique_until_two_rows_of_a_folder_share_one_regardless_of_case() {
         let mut names = KnownNames::default();
         names.put("1", &file("a", "report"));
         names.put("2", &file("b", "report"));

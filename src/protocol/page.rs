@@ -72,8 +72,8 @@ impl Malformed {
         match text.bytes().next() {
             None => Self::Empty,
             Some(b'<') => Self::Html,
-            // A decoder writes U+FFFD for bytes it cannot read. Other encodings of ASCII text
-            // contain zero bytes.
+            // A decoder writes U+FFFD for bytes it cannot read. ASCII characters in UTF-16 contain
+            // zero bytes.
             _ if text.chars().any(|c| c == '\u{fffd}' || c == '\0') => Self::NotUtf8,
             Some(_) => Self::NotJson,
         }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_under_a_good_status_is_not_a_page() {
+    fn an_error_with_a_success_status_is_not_a_page() {
         let body = json!({"error": {"code": "generalException"}, "value": [], "@odata.deltaLink": "d"});
         assert_eq!(parse(&body), Err(Malformed::ErrorInside("generalException".into())));
     }

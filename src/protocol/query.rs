@@ -7,8 +7,8 @@
 //! 3. The key contains everything that determines the results: account, root, path, query in
 //!    canonical form, id type, time zone, further preferences and name (invariant 12). The page
 //!    size and `minimal` may change from round to round and are not part of it.
-//! 4. No `Content-Type`. Graph's page on events requires it on a GET, but a GET has no body, and in
-//!    a browser the header would have to pass the preflight (graph-facts 1.3).
+//! 4. No `Content-Type`. Graph's documentation of events requires it on a GET, but a GET has no
+//!    body, and in a browser the header would have to pass the preflight (graph-facts 1.3).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -42,7 +42,7 @@ pub struct Query {
     params: Vec<(String, String)>,
     /// The parameters in canonical form, for the key.
     canonical: String,
-    /// The same as 0.1.0 wrote them into the key, if it wrote them in another form.
+    /// The parameters as 0.1.0 wrote them into the key, if it wrote them in another form.
     canonical_in_0_1_0: Option<String>,
     /// The Prefer values, sent as one header in this order.
     pub prefer: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Query {
     pub window: Option<(u32, u32, String)>,
     /// The page size that the caller asks for, by `odata.maxpagesize` or `$top`.
     pub page_size: Option<u32>,
-    /// How its kind takes a page size.
+    /// How its page size is requested.
     pub page_size_by: PageSize,
     /// The smallest page size to fall back to where larger pages fail.
     pub min_page_size: u32,

@@ -21,7 +21,8 @@ pub fn may_occur(contains: impl Fn(&str) -> bool) -> bool {
     [r#"@delta""#, r"\u004", r"\u006", r"\u007"].into_iter().any(contains)
 }
 
-/// Splits an item into its other properties and its slices, by the name of their relationship.
+/// Splits an item into an object without its slices, and the slices by the name of their
+/// relationship.
 pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     let mut slices = Vec::new();
     let mut names = Vec::new();
@@ -89,7 +90,8 @@ fn merged_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
     members.into_iter().filter_map(|(_, member)| member).collect()
 }
 
-/// An item whose sets are replaced by those that a full round staged.
+/// An item whose sets are replaced by those that a full round staged. `old` are the names of the
+/// sets to replace.
 pub fn with_staged_sets<I: Item>(item: &I, old: &[String], staged: &I) -> I {
     let mut sets = Vec::new();
     for name in staged.property_names() {
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_left_and_came_again_is_in_the_set() {
+    fn an_object_that_left_and_came_back_is_in_the_set() {
         let (_, slices) =
             split(json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"},
                 {"no": "id"}]}));

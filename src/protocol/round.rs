@@ -5,7 +5,7 @@
 //!            Begin           Loaded                SignedIn            Page              Applied
 //!   Start ──────────► Loading ────────► SigningIn ─────────► Fetching ──────► Applying ─────────► Delivering
 //!                     │   │               ▲  ▲  ▲              │ │ │ ▲            │  │              │ Delivered
-//!                     │   │         Slept │  │  │ 401, twice   │ │ │ └────────────┘  │              ▼
+//!                     │   │         Slept │  │  │ 401, ≤ 2 ×   │ │ │ └────────────┘  │              ▼
 //!                     │   │       Sleeping┘  │  └──────────────┘ │ │ series masters  │           Awaiting
 //!                     │   │          ▲       │ Committed         │ │                 │              │ Acknowledged
 //!                     │   │          └───────┼───────────────────┘ │                 │              ▼
@@ -13,7 +13,7 @@
 //!                     │   │  response, no page reset signal, link refused, ids to deliver           │ Committed
 //!                     │   │ sweeping                                                                ▼
 //!                     │   └────────────────► Sweeping ── Swept ──► Delivering      more pages: SigningIn
-//!                     ▼                         ▲                                  ghosts to look for: Sweeping
+//!                     ▼                         ▲                                  rows to sweep: Sweeping
 //!                 any defect: Ended             └─────────────────────────────────── else: Ended
 //! ```
 //!
@@ -31,7 +31,7 @@
 //!
 //! `Awaiting` is `AwaitingAcknowledgement` and `Saving` is `SavingRecord`. Before a sleep that
 //! Graph asked for, and before an end with `throttled`, the throttle time is stored (state
-//! `StoringThrottle`).
+//! `StoringThrottle`). A failure may first go to `options.onError` (state `AskingCaller`).
 //!
 //! The rules. Numbers in parentheses are invariants; the assertions of `tests/properties/` and
 //! `tests/model/` name them.
@@ -41,9 +41,10 @@
 //!    at the query itself.
 //! 3. Every link is checked before it is stored and again before it is requested (6). It is never
 //!    rebuilt (7).
-//! 4. Failures leave the record as it is (14). Failures are counted per page.
-//! 5. A 401 asks the token source for another token, a 401 or 403 with claims for a token that
-//!    satisfies them: at most twice per page, and only once for the same reason.
+//! 4. Failures leave the stored link as it is (14). Failures are counted per page.
+//! 5. After a 401 the round asks the token source for another token; after a 401 or 403 with
+//!    claims, for a token that satisfies them. It asks at most twice per page, and only once for
+//!    the same reason.
 //! 6. After 408, 429, 5xx or no response the request is retried. `Retry-After` is the minimum wait
 //!    (10), `retry.attempts` the maximum number of attempts (9). A throttle time is stored and
 //!    holds for the whole throttling scope. Without a network the round waits for one, for at most
@@ -53,8 +54,9 @@
 //!    crash does not request the dead link again. It starts a full round of the next generation
 //!    from the query itself; for drives, lists and sites from the `Location` if that works. The
 //!    fourth reset within a day without a complete round ends in `resync-loop` (15).
-//! 8. A full round over an older generation ends with a sweep. Only a record in phase `sweeping`
-//!    grants the right to it (3).
+//! 8. A full round over an older generation ends with a sweep of ghosts. A round that finds moved
+//!    series, or items of a drive with equal names, ends with a sweep of those. Only the record of
+//!    a completed round grants the right to sweep (3).
 //! 9. A round that starts from `latest` or a timestamp is incremental from its first page. A reset
 //!    ends it: starting from the same token again would hide the gap.
 //! 10. A round that makes no progress escalates (9). No progress means nextLinks in a cycle, three
@@ -119,8 +121,8 @@ pub enum Input {
     Refused(Box<Refusal>),
     /// Graph, or the token source, gave no complete response.
     Unreachable(NoResponse),
-    /// The request that was sent ahead had another token than the round has now, and Graph refused
-    /// that one: the response says nothing about the token of the round.
+    /// The request that was sent ahead had an older token than the round has now, and Graph refused
+    /// that older token. The response says nothing about the current one.
     Outdated,
     /// The throttling scope is throttled until this instant; nothing was sent.
     Throttled(Instant),
@@ -320,7 +322,7 @@ struct Pending {
 #[derive(Clone, Debug, Default)]
 struct UnsavedMasters {
     ids: Vec<String>,
-    /// The series that take place on other dates, by their masters.
+    /// The series that have moved or may have moved, as these masters show.
     series: SeriesSummary,
 }
 
