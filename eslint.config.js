@@ -77,7 +77,6 @@ export default ts.config(
       "tests/engines/*.js",
       "tests/bench/contestants/*.js",
       "tests/hosts/**/*.js",
-      "pkg-template/indexed-db.js",
     ],
     languageOptions: { globals: globals(browser) },
   },

@@ -1,5 +1,5 @@
 // @ts-check
-// Announces commits to the listeners of a query: in order, one commit at a time, in this page and,
+// Announces commits to the listeners of a query: in order, one commit at a time, in this tab and,
 // by a BroadcastChannel, in other tabs.
 import { badRequest, report } from "./error.js";
 
@@ -76,7 +76,7 @@ export class Changes {
     this.reload();
   }
 
-  /** Closes the channel of a page that is about to be frozen. */
+  /** Closes the channel, because the browser is about to freeze this tab. */
   pause() {
     this.#channel?.close();
     this.#channel = undefined;
@@ -88,12 +88,12 @@ export class Changes {
     this.reload();
   }
 
-  /** Whether there may be listeners, in this page or in another tab. */
+  /** Whether there may be listeners, in this tab or in another one. */
   get mayHaveListeners() {
     return this.#hasTabs || this.hasListeners;
   }
 
-  /** Whether there are listeners in this page. */
+  /** Whether there are listeners in this tab. */
   get hasListeners() {
     return this.#listeners.size + this.#observers.size > 0;
   }
@@ -180,7 +180,7 @@ export class Changes {
   /**
    * Calls the listeners, after those of the previous commit have returned. Resolves when they have
    * returned, or earlier if `round()` or `sync()` is called. Without `withItems`, the items are
-   * read from the store. `olds` are the completed `old` items of these.
+   * read from the store. `olds` resolves to the completed `old` items of `withItems`, by id.
    */
   #announce(withoutItems, series, info, withItems, olds) {
     const ids = withoutItems.map(({ id }) => id);

@@ -1,5 +1,5 @@
-// Types that every host has. They come from the DOM library, from the types of Node or of Workers,
-// or from neither.
+// Types of globals that every host has: those of the DOM library, of Node or of Workers, whichever
+// the project loads. Without any of these, a type lists only the members that deltalink needs.
 
 type Global<Name extends string, Else> = typeof globalThis extends { [N in Name]: { prototype: infer Type } }
   ? Type

@@ -50,7 +50,7 @@ export interface HandledNotification {
  * right `clientState`, compared in constant time; forged ones get the same response, so that a
  * sender learns nothing. Bodies of more than 1 MB or with more than 1,000 notifications are refused
  * with 413, bodies that take more than 5 seconds with 408, and others that Graph would not send
- * with 400 or 405. Rejects for wrong options, and for a request whose body was read.
+ * with 400 or 405. Rejects for wrong options, and for a request whose body has already been read.
  *
  * Do the work elsewhere: Graph counts an endpoint as slow if more than 10 % of its responses take
  * longer than 10 seconds, and drops notifications beyond 15 % (Graph's page "Receive change
@@ -103,7 +103,7 @@ export interface SubscriptionOptions {
   changeType?: string;
   /**
    * The lifetime in milliseconds. Default: the longest that Graph allows for the resource, less ten
-   * minutes for clocks that differ.
+   * minutes for clock skew.
    */
   lifetime?: number;
   /** A national cloud. Default `"global"`. */
@@ -121,7 +121,10 @@ export interface Subscription {
   id: string;
   /** When the subscription expires, in milliseconds since 1970. */
   expiresAt: number;
-  /** From when `ensure()` renews it, in milliseconds since 1970: a third of its time is left. */
+  /**
+   * The time from which `ensure()` renews it, in milliseconds since 1970: when a third of its
+   * lifetime is left.
+   */
   renewAt: number;
   /** A hash of the options. `ensure()` replaces a subscription that was made with others. */
   settings: string;
@@ -152,7 +155,7 @@ export interface Subscriptions {
    *   await ctx.storage.setAlarm(subscription.renewAt);
    */
   ensure(current?: Subscription, options?: { renew?: boolean; signal?: AbortSignal }): Promise<Subscription>;
-  /** Deletes a subscription, also if Graph no longer has it. Rejects as `ensure()` does. */
+  /** Deletes a subscription. Resolves if Graph no longer has it. Rejects as `ensure()` does. */
   delete(subscription: Pick<Subscription, "id">): Promise<void>;
 }
 
@@ -212,10 +215,11 @@ export interface NextAlarm {
 /**
  * Returns when to try again after an error of a round or of `subscriptions()`.
  *
- * The wait doubles with each attempt, up to `cap`, and jitter shortens it by at most half. It is
- * never shorter than Graph's `Retry-After`. After errors that only people resolve, the first wait
- * is 64 times as long. `attempts` is the number of consecutive failures: store it before a round,
- * and reset it after one, so that an object that is aborted during a round counts it.
+ * The wait doubles with each attempt, up to `cap` (for `gone`, up to a day), and jitter shortens it
+ * by at most half. It is never shorter than Graph's `Retry-After`. After errors that only people
+ * resolve, the first wait is 64 times as long. `attempts` is the number of consecutive failures:
+ * increase and store it before a round, and reset it after a round without an error. A round during
+ * which the Durable Object is aborted then counts as a failure.
  *
  * @example
  *   const { at, reason } = nextAlarm(error, attempts);

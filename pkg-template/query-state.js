@@ -10,7 +10,7 @@ export class QueryState {
   syncing;
   /** Repeats the `sync()` that ended because the user had to sign in. */
   syncAgain;
-  /** Resolves when the status shows the last round of an earlier page. */
+  /** Resolves when the status shows the stored end of the last complete round. */
   restored = Promise.resolve();
   #states;
   /** The rows of views, with and without completed occurrences. */

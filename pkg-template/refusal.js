@@ -12,7 +12,7 @@ export function withoutSecrets(text, secrets) {
 }
 
 /**
- * Returns the time that a `Retry-After` names, in seconds or as a date. Undefined if it names no
+ * Converts a `Retry-After` header, which has seconds or a date, to a Date. Undefined if it names no
  * time, one in the past, or one that is more than a day ahead.
  *
  * @param {string | null} header

@@ -90,7 +90,7 @@ export class RoundRun {
     // A stopped round is not a failure.
     const loseLock = () => (signal.aborted ? this.release() : this.#lose(lockLost()));
     const { document } = globalThis;
-    // Other tabs would wait for a frozen page as long as it holds the lock.
+    // Other tabs would wait for a frozen tab as long as it holds the lock.
     document?.addEventListener("freeze", loseLock);
     this.#removers.push(() => document?.removeEventListener("freeze", loseLock));
     const before = status.get();
@@ -170,6 +170,6 @@ export class RoundRun {
 
 const lockLost = () =>
   new DeltaError(
-    "this round lost its lock: its page was frozen, or another one took it; the next round continues from the stored state",
+    "this round lost its lock: its tab was frozen, or another tab took it; the next round continues from the stored state",
     { code: "conflict", retryable: true },
   );

@@ -77,7 +77,7 @@ export class Status {
     for (const run of this.#subscribers) this.#call(run);
   }
 
-  /** Shows when the last complete round of an earlier page ended, in milliseconds since 1970. */
+  /** Shows the stored end of the last complete round, in milliseconds since 1970. */
   restoreSyncedAt(ms) {
     if (ms !== undefined && !this.#base.lastSyncedAt)
       this.#set({ ...this.#base, lastSyncedAt: new Date(ms) });

@@ -1,6 +1,6 @@
-// Derives the other links of dist/package/ from the address of the repository, which a maintainer
-// fills in once, in pkg-template/package.json: the links to the home page and to bugs there, and
-// the relative links of README and CHANGELOG, because npm shows both without the other files.
+// Completes the links in dist/package/ with the address of the repository, which a maintainer fills
+// in only once, in pkg-template/package.json. Adds `homepage` and `bugs` to package.json, and makes
+// the relative links of README and CHANGELOG absolute, because npm shows both without other files.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const folder = new URL("../dist/package/", import.meta.url);

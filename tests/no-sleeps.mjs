@@ -34,12 +34,12 @@ const found = grep(args).filter((line) => !ALLOWED.includes(line.split(":", 1)[0
 for (const line of found) console.error(line);
 if (found.length) {
   console.error(
-    "Wait for a state or an event: `until`, `event` or `turn` of tests/wait.mjs; `delayed` simulates a slow host.",
+    "no-sleeps: wait for a state or an event: `until`, `event` or `turn` of tests/wait.mjs; `delayed` simulates a slow host.",
   );
   process.exitCode = 1;
 }
 
-/** git's `grep` exits with 1 where it finds nothing. */
+/** Returns the lines that `git grep` finds. It exits with 1 if there are none. */
 function grep(args) {
   try {
     return execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim().split("\n");

@@ -30,7 +30,7 @@ const problems = [
 for (const problem of problems) console.error(problem);
 if (problems.length) process.exitCode = 1;
 
-/** A file that git still lists may be gone from the working tree. */
+/** Reads a file as `[[path, text]]`; empty if git still lists it, but the working tree lacks it. */
 function read(path) {
   try {
     return [[path, readFileSync(new URL(path, root), "utf8")]];

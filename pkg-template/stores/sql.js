@@ -103,12 +103,12 @@ export class SqlStore {
 }
 
 /**
- * Returns the JSON of a row. A number that is too large for JavaScript stays one: `1e999` is read
- * as Infinity, which `JSON.stringify` would write as null.
+ * Returns the JSON of a row. Writes Infinity as `1e999`, which is read as Infinity again, because
+ * `JSON.stringify` would write null. A row has it if Graph's JSON has a number that is too large.
  */
 function serialized(row) {
   const text = JSON.stringify(row);
-  // Looking for one is fast; replacing takes five times as long as JSON.stringify alone.
+  // The search for Infinity is fast; replacing it takes five times as long as JSON.stringify alone.
   if (!text.includes("null") || !hasInfinity(row)) return text;
   const marker = crypto.randomUUID();
   const marked = JSON.stringify(row, (_, value) =>

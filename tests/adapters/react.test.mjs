@@ -97,14 +97,14 @@ for (const version of ["react-18", "react-19"]) {
         window.contacts = window.client.orgContacts();
       });
       await page.waitForFunction(() => window.result?.status.nextRoundAt);
-      const before = await page.evaluate(async () => {
+      const requests = await page.evaluate(async () => {
         window.graph.clearRequests();
         window.flushSync(() => window.root.render(window.app(null)));
         window.root.render(window.app(window.h(window.Names)));
         await window.waitForDueRequests();
         return window.graph.requests().length;
       });
-      assert.equal(before, 0);
+      assert.equal(requests, 0);
       await page.waitForFunction(() => window.text() === "Ada" && window.contacts.status.get().nextRoundAt);
       await page.evaluate(() => window.root.render(window.app(null)));
       await page.waitForFunction(() => !window.contacts.status.get().nextRoundAt);
@@ -170,12 +170,12 @@ for (const version of ["react-18", "react-19"]) {
       await shows(page, "Ada,Ann");
       await page.evaluate(() => window.show("K", ["A"], 5));
       assert.equal(await page.evaluate(() => window.text()), "Ada,Ann");
-      const { before, after } = await page.evaluate(() => {
+      const { isSame, count } = await page.evaluate(() => {
         const before = window.result.items;
         window.show("A", ["A"], 5);
-        return { before: before === window.result.items, after: window.result.items.length };
+        return { isSame: before === window.result.items, count: window.result.items.length };
       });
-      assert.deepEqual([before, after], [true, 2]);
+      assert.deepEqual([isSame, count], [true, 2]);
       await page.evaluate(() => (window.log.length = 0));
       await page.evaluate(() => window.show("K", ["K"], 5));
       assert.equal(await page.evaluate(() => window.text()), "Kim", "at once");

@@ -45,7 +45,7 @@ for (const kind of ["events", "users"]) {
   });
 }
 
-test("events have 2.7 KB", () => {
+test("an event has 2.7 KB", () => {
   const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "events", pages: 1, size: 100 });
   const [, items] = world.respond("");
   assert.ok(Math.abs(items.length / 100 - 2701) < 20, `${items.length / 100} bytes`);
@@ -63,7 +63,7 @@ test("the lower limit of a median needs five values for 95 %, and ignores outlie
   assert.equal(median([4, 1, 3, 2]), 2.5);
 });
 
-test("a package is slower if it exceeds five percent and the noise", () => {
+test("a package counts as slower if the difference exceeds five percent and the noise", () => {
   assert.equal(isSlower([1.06, 1.08, 1.1, 1.2, 1.04]), true);
   assert.equal(isSlower([1.01, 1.02, 1.04, 1.03, 1.02]), false, "within five percent");
   assert.equal(isSlower([0.8, 1.3, 1.4, 1.2, 0.9]), false, "noise");

@@ -1,6 +1,6 @@
-// The titles and units of rows.
+// The rows of the tables that the benchmarks print.
 
-/** Titles and units by id, in the order of the tables. */
+/** The title and the unit of each row by its id, in the order of the tables. */
 export const ROWS = {
   "first-0ms": { title: "First round, 20 × 200 events of 2.7 KB, no latency", unit: "ms" },
   "first-50ms": { title: "First round, 20 × 200 events, 50 ms latency, 5 MB/s", unit: "ms" },

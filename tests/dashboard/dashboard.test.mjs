@@ -134,6 +134,7 @@ test("after a reload the next request is the stored deltaLink", async () => {
       links.set(new URL(response.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
   });
   await syncAll(page);
+  // One more round trip to the browser, which ends after the bodies of all responses were read.
   await page.waitForFunction(() => true);
   const stored = [...links.values()].map(pathOf).sort();
   assert.equal(stored.length, 3);
@@ -177,7 +178,7 @@ test("the requested window stays the same on the next day, so that the stored li
   );
 });
 
-test("after a crash during a round the next page requests no acknowledged page again", async () => {
+test("after a crash during a round the reopened dashboard requests no acknowledged page again", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 250 }, populate: { contacts: 120 } });
   const context = await newContext();
   const page = await open(context, world, {}, "contacts");

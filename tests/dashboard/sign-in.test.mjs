@@ -233,9 +233,9 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   await page.getByRole("dialog", { name: "Sign out?" }).getByRole("button", { name: "Sign out" }).click();
   await page.waitForSelector("form.signin");
   const kept = await page.evaluate(async () => {
-    const stores = await indexedDB.databases();
+    const databases = await indexedDB.databases();
     let rows = 0;
-    for (const { name } of stores.filter((one) => one.name.includes("deltalink"))) {
+    for (const { name } of databases.filter((one) => one.name.includes("deltalink"))) {
       const database = await new Promise((resolve, reject) => {
         const opening = indexedDB.open(name);
         opening.onsuccess = () => resolve(opening.result);

@@ -1,7 +1,7 @@
 // The edge example with extra routes, by which tests abort its objects and read items.
 import example, {
   AppBudget as RealBudget,
-  Mailbox as Real,
+  Mailbox as RealMailbox,
   Registry as RealRegistry,
 } from "../../www/edge/src/index";
 import { clientCredentials } from "deltalink/auth";
@@ -11,7 +11,7 @@ import { homeOf, registryOf, shardsOf, type ChangeMessage, type Env } from "../.
 let counts: Record<string, number> = {};
 const count = (what: string, n = 1) => void (counts[what] = (counts[what] ?? 0) + n);
 
-/** Counts the rows that an object writes, and those of the mirror in the storage of a mailbox. */
+/** Counts the rows that an object writes to its key-value storage and for its alarm. */
 function countWrites(kind: string, { storage }: DurableObjectState) {
   const { kv } = storage;
   const [put, setAlarm, deleteAlarm] = [kv.put.bind(kv), storage.setAlarm.bind(storage), storage.deleteAlarm];
@@ -25,7 +25,7 @@ const wakeCalls = new Map<string, number>();
 /** The tokens of the route `token`. */
 const cache = new Map();
 
-export class Mailbox extends Real {
+export class Mailbox extends RealMailbox {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     countWrites("mailboxes", ctx);
@@ -137,7 +137,7 @@ interface TestBindings {
 const routes: Record<string, (env: Env, name: string, query: URLSearchParams) => Promise<unknown>> = {
   item: (env, name, query) => mailboxOf(env, name).item(query.get("id") ?? ""),
   done: (env, name, query) => budgetOf(env).release(name, Number(query.get("at"))),
-  throttle: (env, _, query) => aborted(budgetOf(env).storeThrottle(Number(query.get("until")))),
+  throttle: (env, _, query) => settled(budgetOf(env).storeThrottle(Number(query.get("until")))),
   state: (env, name, query) => mailboxOf(env, name).patchState(JSON.parse(query.get("changes") ?? "{}")),
   alarm: (env) => budgetOf(env).alarmAt(),
   queued: (env) => budgetOf(env).queued(),
@@ -169,19 +169,20 @@ const routes: Record<string, (env: Env, name: string, query: URLSearchParams) =>
   },
   abort: async (env, name) => {
     // An aborted object never resolves the call, so nothing awaits it.
-    if (name === "budget") void aborted(budgetOf(env).abort());
-    else if (name) void aborted(mailboxOf(env, name).abort());
+    if (name === "budget") void settled(budgetOf(env).abort());
+    else if (name) void settled(mailboxOf(env, name).abort());
     else {
       const { REGISTRY } = env as unknown as TestBindings;
       for (let shard = 0; shard < shardsOf(env); shard++)
-        void aborted(REGISTRY.getByName(`registry-${shard}`).abort());
+        void settled(REGISTRY.getByName(`registry-${shard}`).abort());
     }
   },
 };
 
 const mailboxOf = (env: Env, name: string) => (env as unknown as TestBindings).MAILBOXES.getByName(name);
 const budgetOf = (env: Env) => (env as unknown as TestBindings).BUDGET.getByName("budget");
-const aborted = (call: unknown) => Promise.resolve(call).catch(() => {});
+/** Resolves when a call has ended, even with an error. */
+const settled = (call: unknown) => Promise.resolve(call).catch(() => {});
 
 export default {
   ...example,
@@ -190,7 +191,7 @@ export default {
     if (!pathname.startsWith("/test/")) return example.fetch(request, env);
     const [, , what = "", name = ""] = decodeURIComponent(pathname).split("/");
     const result = routes[what]?.(env, name, searchParams);
-    ctx.waitUntil(aborted(result));
+    ctx.waitUntil(settled(result));
     return Response.json((await result) ?? null);
   },
 } satisfies ExportedHandler<Env, ChangeMessage>;

@@ -89,7 +89,10 @@ test("a round continues at the unacknowledged page after an abort of its object 
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
   // Each interrupted page is requested again, and possibly the one requested ahead of it.
   const repeated = edge.requests.length - 21;
-  assert.ok(cuts.length <= repeated && repeated <= 2 * cuts.length, `${repeated} of ${cuts.length} cuts`);
+  assert.ok(
+    cuts.length <= repeated && repeated <= 2 * cuts.length,
+    `${repeated} repetitions after ${cuts.length} cuts`,
+  );
   // A repeated page contains a new link to the next page.
   const links = new Set(edge.requests.map(({ url }) => url)).size;
   assert.ok(links <= 21 + cuts.length, `${links} links`);

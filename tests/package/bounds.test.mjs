@@ -76,7 +76,7 @@ test("an unreadable throttle record does not end a round", async () => {
   await again.close();
 });
 
-/** Replaces the revision of every stored record by a number. */
+/** Replaces the revision of every stored throttle record by a number. */
 async function spoil(name) {
   const opening = indexedDB.open(name);
   const database = await new Promise((resolve) => (opening.onsuccess = () => resolve(opening.result)));
@@ -103,7 +103,7 @@ test("a store whose scan() never ends leads to the code store in all(), count() 
       `${from} ${String(at).padStart(3, "0")}`,
       { round: 1, item: { id: "x" } },
     ]);
-  // Returns two chunks in turns, without end.
+  // Returns two chunks alternately, without end.
   const endless = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
   const broken = {
     code: "store",
@@ -172,8 +172,8 @@ test("a token source that is always busy, and tokens that are always refused, en
   }
 });
 
-test("the round ends if Graph always redirects its links or throttles without a time", async () => {
-  for (const [respond, code] of [
+test("the round ends if Graph throttles, fails or resets every request", async () => {
+  for (const [respond, what] of [
     [() => new Response("", { status: 429 }), "throttled"],
     [() => new Response("", { status: 429, headers: { "Retry-After": "0" } }), "throttled"],
     [() => new Response("", { status: 503, headers: { "Retry-After": "0" } }), "network"],
@@ -192,7 +192,7 @@ test("the round ends if Graph always redirects its links or throttles without a 
       .track("/users/delta")
       .sync()
       .catch((error) => error);
-    assert.ok(error.name === "DeltaError", `${code}: ${error}`);
+    assert.ok(error.name === "DeltaError", `${what}: ${error}`);
     assert.ok(client.requests.length < 50, `${client.requests.length} requests`);
     await client.close();
   }

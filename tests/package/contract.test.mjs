@@ -1,5 +1,5 @@
-// The contract of stores for users, with a broken store for each rule. tests/contract/ and
-// tests/browser/contract.rs check the stores in Rust by the same rules.
+// Tests storeContract(), the contract of custom stores, with a broken store for each rule.
+// tests/contract/ and tests/browser/contract.rs check the stores in Rust by the same rules.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -66,23 +66,30 @@ function careless(change) {
   };
 }
 
-const mapped = (of) =>
+/** A store that changes each id. */
+const changingIds = (change) =>
   broken((good) => ({
-    rows: (key, ids) => good.rows(key, ids.map(of)),
+    rows: (key, ids) => good.rows(key, ids.map(change)),
     commit: (key, { put, remove, ...batch }) =>
-      good.commit(key, { ...batch, put: put.map(([id, row]) => [of(id), row]), remove: remove.map(of) }),
+      good.commit(key, {
+        ...batch,
+        put: put.map(([id, row]) => [change(id), row]),
+        remove: remove.map(change),
+      }),
   }));
-const keyed = (of) =>
+/** A store that changes each key. */
+const changingKeys = (change) =>
   broken((good) => ({
-    load: (key) => good.load(of(key)),
-    rows: (key, ids) => good.rows(of(key), ids),
-    commit: (key, batch) => good.commit(of(key), batch),
-    scan: (key, range) => good.scan(of(key), range),
+    load: (key) => good.load(change(key)),
+    rows: (key, ids) => good.rows(change(key), ids),
+    commit: (key, batch) => good.commit(change(key), batch),
+    scan: (key, range) => good.scan(change(key), range),
   }));
-const stored = (of) =>
+/** A store that changes each row that it stores. */
+const changingRows = (change) =>
   broken((good) => ({
     commit: (key, { put, ...batch }) =>
-      good.commit(key, { ...batch, put: put.map(([id, row]) => [id, of(row)]) }),
+      good.commit(key, { ...batch, put: put.map(([id, row]) => [id, change(row)]) }),
   }));
 
 const BROKEN = [
@@ -145,7 +152,7 @@ const BROKEN = [
   ],
   [
     "a commit that expects another revision",
-    "compares in any case",
+    "ignores the case of revisions",
     careless((store, states) => ({
       commit: (key, batch) =>
         store.commit(key, {
@@ -239,15 +246,15 @@ const BROKEN = [
       },
     })),
   ],
-  ["similar ids", "ignores case", mapped((id) => id.toLowerCase())],
+  ["similar ids", "ignores case", changingIds((id) => id.toLowerCase())],
   [
     "similar ids",
     "treats ids as numbers",
-    mapped((id) => (id.trim() !== "" && Number.isFinite(Number(id)) ? String(Number(id)) : id)),
+    changingIds((id) => (id.trim() !== "" && Number.isFinite(Number(id)) ? String(Number(id)) : id)),
   ],
-  ["similar ids", "truncates them", mapped((id) => id.slice(0, 255))],
-  ["similar ids", "ends them at a NUL", mapped((id) => id.split("\0")[0])],
-  ["similar ids", "normalizes them", mapped((id) => id.normalize())],
+  ["similar ids", "truncates them", changingIds((id) => id.slice(0, 255))],
+  ["similar ids", "ends them at a NUL", changingIds((id) => id.split("\0")[0])],
+  ["similar ids", "normalizes them", changingIds((id) => id.normalize())],
   [
     "similar ids",
     "keeps rows as properties of an object",
@@ -262,9 +269,9 @@ const BROKEN = [
   [
     "keys with a common prefix",
     "truncates keys at a bar",
-    keyed((key) => key.split(" | ").slice(0, 3).join(" | ")),
+    changingKeys((key) => key.split(" | ").slice(0, 3).join(" | ")),
   ],
-  ["keys with a common prefix", "ignores case", keyed((key) => key.toLowerCase())],
+  ["keys with a common prefix", "ignores case", changingKeys((key) => key.toLowerCase())],
   [
     "clear() deletes the keys",
     "uses the prefix as a pattern",
@@ -303,17 +310,19 @@ const BROKEN = [
   [
     "data is returned exactly",
     "drops null",
-    stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (value === null ? undefined : value)))),
+    changingRows((row) =>
+      JSON.parse(JSON.stringify(row, (_, value) => (value === null ? undefined : value))),
+    ),
   ],
   [
     "data is returned exactly",
     "keeps only generation and item",
-    stored(({ generation, item }) => ({ generation, item })),
+    changingRows(({ generation, item }) => ({ generation, item })),
   ],
   [
     "data is returned exactly",
     "rounds numbers",
-    stored((row) =>
+    changingRows((row) =>
       JSON.parse(JSON.stringify(row, (_, value) => (typeof value === "number" ? Math.trunc(value) : value))),
     ),
   ],
@@ -321,7 +330,7 @@ const BROKEN = [
   [
     "a row of a megabyte",
     "truncates long strings",
-    stored((row) =>
+    changingRows((row) =>
       JSON.parse(
         JSON.stringify(row, (_, value) => (typeof value === "string" ? value.slice(0, 65_535) : value)),
       ),

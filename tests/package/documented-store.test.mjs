@@ -1,4 +1,4 @@
-// The store in docs/security.md that encrypts, as it stands there.
+// Tests the encrypting store of docs/security.md, with the code of the page.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";

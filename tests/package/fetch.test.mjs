@@ -71,8 +71,14 @@ for (const [what, defect] of Object.entries(defects)) {
   });
 }
 
-/** An object with the shape of a Response, whose reader returns these chunks. */
-const responseOf = (parts) => ({ status: 200, headers: new Headers(), text: async () => "{}", ...parts });
+/** An object with the shape of a Response and these properties. */
+const responseOf = (properties) => ({
+  status: 200,
+  headers: new Headers(),
+  text: async () => "{}",
+  ...properties,
+});
+/** A response whose body is read by this function. */
 const reading = (read) => responseOf({ body: { getReader: () => ({ read }) } });
 const readOnce = (name, value) => {
   let reads = 0;

@@ -17,7 +17,7 @@ const pages = (url, count) =>
     count === 1 ? { next: "/users/delta?$skiptoken=1" } : { delta: `/users/delta?$deltatoken=${count}` },
   );
 
-/** A query and the errors of its listeners. */
+/** A client and a query of it. */
 async function queryOf(respond = pages) {
   const client = await clientOf(respond);
   return { client, users: client.track("/users/delta") };
@@ -220,7 +220,7 @@ test("the state of a query is garbage-collected with it, unless it is still need
   });
 });
 
-test("queries of one key share their status although one of them was garbage-collected", async () => {
+test("queries of one key share their status, even if one of them is no longer referenced", async () => {
   const client = await openDelta({ token: () => "a-token", store: "memory", fetch: oneEvent });
   const { status } = client.events(week);
   await client.events(week).sync();

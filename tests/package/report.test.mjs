@@ -42,6 +42,6 @@ test("a report has the time in the store separately from the total time", async 
   const report = await client.track("/users/delta").sync();
   const all = performance.now() - start;
   assert.ok(report.storeMs >= 59 && report.storeMs <= all + 1, `${report.storeMs} of ${all}`);
-  assert.deepEqual(JSON.parse(JSON.stringify(report)).storeMs, report.storeMs, "it can be pasted");
+  assert.deepEqual(JSON.parse(JSON.stringify(report)).storeMs, report.storeMs, "a report can be serialized");
   await client.close();
 });

@@ -30,7 +30,7 @@ test("the token source gets the decoded claims of a challenge, and the page is r
         ["expired", undefined],
         ["claims", CLAIMS],
       ],
-      "the token that satisfied it is kept",
+      "the token that satisfied the challenge is kept",
     );
     assert.deepEqual([report.pages, report.requests, report.retries], [3, 4, 1]);
     await client.close();

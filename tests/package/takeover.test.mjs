@@ -44,7 +44,7 @@ test("a read takes the mirror over, and the next round continues at its link", a
   assert.deepEqual(
     await Promise.all([events.count(RAW), events.all(RAW).then(({ length }) => length)]),
     [count, count],
-    "reads at once wait for it",
+    "reads that begin meanwhile wait for the takeover",
   );
   const before = graph.requests().length;
   assert.equal((await events.sync()).kind, "incremental");

@@ -1,4 +1,4 @@
-// The fake Graph in the package, deltalink/testing, used like in the tests of users.
+// deltalink/testing, the fake Graph in the package, as the tests of an app use it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
@@ -55,7 +55,7 @@ test("a soft-deleted object can be restored", async () => {
   assert.deepEqual(reasons, ["changed", "upsert"]);
 });
 
-test("a mirror follows random changes, which return the changed ids", async () => {
+test("a mirror follows the random changes of churn(), which returns the changed ids", async () => {
   const graph = await fakeGraph({ populate: { users: 40 } });
   const users = await usersOf(graph);
   await users.sync();
@@ -64,7 +64,7 @@ test("a mirror follows random changes, which return the changed ids", async () =
   await same(users, graph, "users");
 });
 
-test("events have a window, series and a place", async () => {
+test("events have a window and series", async () => {
   const graph = await fakeGraph();
   const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
   const window = { start: "2026-11-01T00:00:00Z", end: "2026-11-30T00:00:00Z" };
@@ -116,7 +116,7 @@ test("throttles, errors and broken connections occur the requested number of tim
   assert.equal((await users.sync()).outcome, "complete");
 });
 
-test("the status has the wait of a throttle", async () => {
+test("a throttle longer than maxWait ends the round, and the error has its retryAt", async () => {
   const graph = await fakeGraph({ populate: { users: 2 } });
   const users = await usersOf(graph, { retry: { ...QUICK, maxWait: 1000 } });
   graph.fault({ name: "throttle", retryAfter: 40 });
@@ -150,7 +150,7 @@ test("a slow response is complete", async () => {
   assert.equal((await users.sync()).added, 5);
 });
 
-test("its clock can be advanced, which expires links", async () => {
+test("the clock of the fake Graph can be advanced, which expires links", async () => {
   let now = Date.UTC(2026, 10, 22);
   const graph = await fakeGraph({ populate: { users: 3 }, now: () => now });
   const users = await usersOf(graph);
@@ -196,7 +196,7 @@ test("the same seed, clock and calls return the same responses", async () => {
   assert.notDeepEqual(await logOf(7), await logOf(8));
 });
 
-test("it serves another root, and sends no other request", async () => {
+test("the fake Graph serves another root, and refuses requests to any other", async () => {
   const graph = await fakeGraph({ populate: { users: 3 }, endpoint: "https://graph.microsoft.us/v1.0" });
   const users = await usersOf(graph, { cloud: "usgov" });
   assert.equal((await users.sync()).added, 3);
@@ -217,7 +217,7 @@ test("an unknown name is refused at the call", async () => {
   assert.throws(() => graph.items("cars"), /no collection cars/);
 });
 
-test("fake timers that are installed later move its clock", async (t) => {
+test("fake timers that are installed later move the clock of the fake Graph", async (t) => {
   const graph = await fakeGraph({ populate: { users: 3 } });
   t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2030, 0, 1) });
   assert.deepEqual(graph.now, new Date(Date.UTC(2030, 0, 1)));

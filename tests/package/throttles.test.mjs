@@ -17,7 +17,7 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const weeks = { start: "2026-11-01", end: "2026-12-20" };
 
-test("the end of a throttle is stored over a reload and shared by the queries of its scope", async () => {
+test("the end of a throttle survives a reload and is shared by the queries of its scope", async () => {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-"));
   const world = await fake.world({ populate });
   await world.faults({
@@ -30,10 +30,10 @@ test("the end of a throttle is stored over a reload and shared by the queries of
   void contacts.sync().catch(() => {});
   const waiting = await statusUntil(contacts, ({ phase }) => phase === "waiting");
   assert.equal(waiting.waitReason, "throttled");
-  const held = waiting.waitUntil.getTime();
+  const throttledUntil = waiting.waitUntil.getTime();
   const [refused] = await requestsOf(world);
-  assert.ok(held >= refused.at + 2000);
-  assert.ok(held <= Date.now() + 2000);
+  assert.ok(throttledUntil >= refused.at + 2000);
+  assert.ok(throttledUntil <= Date.now() + 2000);
   // Closes the tab and opens another one.
   await first.close();
   const second = await open(world, { store: diskStore(join(folder, "s")), account });
@@ -42,7 +42,8 @@ test("the end of a throttle is stored over a reload and shared by the queries of
   assert.deepEqual(mailbox.waits, [], "other limits");
   assert.deepEqual([...new Set(users.waits.map(({ reason }) => reason))], ["throttled"], "the same limits");
   const early = (await requestsOf(world)).filter(
-    ({ collection, status, at }) => ["contacts", "users"].includes(collection) && status !== 429 && at < held,
+    ({ collection, status, at }) =>
+      ["contacts", "users"].includes(collection) && status !== 429 && at < throttledUntil,
   );
   assert.deepEqual(early, []);
   await second.close();
@@ -76,8 +77,10 @@ test("the longer of two concurrent throttles is stored", async () => {
     retry: { ...quick, maxWait: 10 },
   });
   await Promise.allSettled(["a", "b"].map((name) => client.orgContacts({ name }).sync()));
-  const [held] = [...states].filter(([key]) => key.includes(" | not before | ")).map(([, state]) => state);
-  assert.ok(held.until - Date.now() > 50_000, `${held.until - Date.now()} ms`);
+  const [throttle] = [...states]
+    .filter(([key]) => key.includes(" | not before | "))
+    .map(([, state]) => state);
+  assert.ok(throttle.until - Date.now() > 50_000, `${throttle.until - Date.now()} ms`);
   await client.close();
 });
 
@@ -217,7 +220,7 @@ test("after a throttle the concurrency of a mailbox grows by one per response", 
     assert.ok(now <= Math.min(4, responses + 1), `${now} in flight after ${responses} responses`);
   assert.ok(
     repeated.some(([now]) => now === 4),
-    "all requests were repeated",
+    "the concurrency reaches its limit again",
   );
   await client.close();
 });

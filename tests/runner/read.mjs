@@ -73,7 +73,10 @@ export function readTap(output, root = "") {
   return tests;
 }
 
-/** The line of the failed assertion if the stack has it, otherwise the line of the test. */
+/**
+ * The message of a failed test, and its place: the line of the failed assertion if the stack has
+ * it, otherwise the line of the test.
+ */
 function place({ location = "", error = "the test failed without a message", stack = "" }, root) {
   const begins = local(location, root).replace(/:\d+$/, "");
   const file = begins.replace(/:\d+$/, "");

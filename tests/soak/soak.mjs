@@ -15,16 +15,16 @@ const MINUTES = Number(process.env.MINUTES ?? 10);
 const MB = 1024 ** 2;
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Another origin, to which links and redirects of the fake Graph lead. It must get no token. */
-const strangers = [];
-const stranger = createServer((request, response) => {
-  strangers.push({ url: request.url, authorization: request.headers.authorization });
+/** The requests to another origin, to which links and redirects of the fake Graph lead. */
+const foreignRequests = [];
+const foreignServer = createServer((request, response) => {
+  foreignRequests.push({ url: request.url, authorization: request.headers.authorization });
   response
     .writeHead(200, { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*" })
     .end("{}");
 });
-await new Promise((resolve) => stranger.listen(0, "127.0.0.1", resolve));
-const elsewhere = `http://127.0.0.1:${stranger.address().port}`;
+await new Promise((resolve) => foreignServer.listen(0, "127.0.0.1", resolve));
+const foreignOrigin = `http://127.0.0.1:${foreignServer.address().port}`;
 
 const folder = await mkdtemp(join(tmpdir(), "deltalink-soak-"));
 await cp(at("site"), folder, { recursive: true });
@@ -41,7 +41,7 @@ try {
 } finally {
   await chromium.close();
   await fake.stop();
-  stranger.close();
+  foreignServer.close();
   await rm(folder, { recursive: true });
 }
 process.exitCode = failed;
@@ -62,8 +62,8 @@ function worstFaults() {
     ),
     { name: "cut", n: 200 },
     { name: "slow", bytes_per_second: 3000 },
-    { name: "foreign_link", origin: elsewhere },
-    { name: "redirect", location: `${elsewhere}/v1.0/users/delta` },
+    { name: "foreign_link", origin: foreignOrigin },
+    { name: "redirect", location: `${foreignOrigin}/v1.0/users/delta` },
     "same_link",
     "relative_link",
   ];
@@ -173,10 +173,10 @@ async function soak() {
     `end       ${ends.length} queries (${ends.filter(({ feed }) => feed).length} of them feeds), ${compared} items, all equal to the server`,
   );
   console.log(
-    `strangers ${strangers.length} requests to another origin, ${strangers.filter(({ authorization }) => authorization).length} with a token`,
+    `foreign   ${foreignRequests.length} requests to another origin, ${foreignRequests.filter(({ authorization }) => authorization).length} with a token`,
   );
   assert.deepEqual(complaints, [], "no rejection is unhandled");
-  assert.deepEqual(strangers, [], "no other origin got a request");
+  assert.deepEqual(foreignRequests, [], "no other origin got a request");
   assert.ok(counts.rounds.complete > 0 && faulted > 0);
   // A short run does not show whether memory grows.
   if (MINUTES >= 2) assert.ok(late < early * 1.2 + 2 * MB, "memory has not grown");

@@ -75,7 +75,7 @@ export function lineProblems(path, text) {
 /** A row of a Markdown table in a comment, which has to stay on one line. */
 const isTableRow = (line) => /^\s*(\/\/[/!]?|\*)\s*\|.*\|$/.test(line);
 
-/** A comment that a URL makes too long cannot be wrapped. */
+/** The columns of a line of comment, without URLs, because nothing can wrap them. */
 const commentWidth = (line) => [...line.replace(/\S*:\/\/\S+/g, "")].length;
 
 /** The columns of a line of code, without the part of long literals that stands on it. */

@@ -170,7 +170,7 @@ function Body(props: { mode: Mode; isFiltered: boolean; listed: Day[]; children:
 const organizerOf = ({ organizer }: Event): string =>
   organizer?.emailAddress?.name ?? organizer?.emailAddress?.address ?? "";
 
-/** The days that a layout shows. The agenda shows a week before its day and four weeks after it. */
+/** The days that a layout shows. The agenda: the week before its day, and four weeks from it on. */
 function rangeOf(mode: Mode, anchor: string): DayWindow {
   if (mode === "week") return weekOf(anchor, firstDay);
   if (mode === "month") return monthOf(anchor, firstDay);

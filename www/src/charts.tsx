@@ -44,7 +44,7 @@ function Chart({ title, bars, max, withRounds, head, rows }: ChartProps) {
     .domain(bars.map(({ key }) => key))
     .range([LEFT, width])
     .padding(0.25)
-    // A few bars are not wide ones.
+    // Keeps the bars narrow when there are only a few.
     .paddingOuter(bars.length < 8 ? (8 - bars.length) / 2 : 0.2);
   const y = scaleLinear([0, max], [BASE, TOP]);
   const wait = scaleLinear([0, Math.max(1000, ...bars.map(({ waited = 0 }) => waited))], [0, 12]);
@@ -156,7 +156,7 @@ function Chart({ title, bars, max, withRounds, head, rows }: ChartProps) {
   );
 }
 
-/** The width of an element, measured before it is painted. */
+/** Follows the width of an element. Returns its ref, and the width: 320 before it is measured. */
 function useWidth() {
   const element = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(320);

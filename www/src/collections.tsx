@@ -1,5 +1,5 @@
-// The three collections of a session: each one a live query with its rounds, and marks on what they
-// have changed.
+// The three collections of a session. Each is a live query with the changes of its rounds, and with
+// marks on the items that the rounds have added or changed.
 import type { CallRecording, Change, DeltaError, DeltaQuery, Event, OccurrenceOptions } from "deltalink";
 import type { OrgContact, QueryStatus } from "deltalink";
 import { describe } from "deltalink/describe";
@@ -53,7 +53,10 @@ export interface Collection<T> {
   error: DeltaError | undefined;
   /** Whether a round runs, in this tab or in the one that leads. */
   isBusy: boolean;
-  /** Whether the first round fills an empty mirror: its rows would move while others arrive. */
+  /**
+   * Whether the first round fills an empty mirror. No rows are shown meanwhile, because they would
+   * move while others arrive.
+   */
   isFilling: boolean;
   marks: ReadonlyMap<string, Mark>;
   /** The changes of the running round or the last one, and of the last one that had any. */
@@ -94,7 +97,7 @@ export function useCollections(): Collections {
 export const all = (collections: Collections): Collection<{ id: string }>[] =>
   VIEW_IDS.map((id) => collections[id]);
 
-/** The time between two rounds of a live query, in milliseconds. */
+/** The options of the live queries. `every` is in milliseconds. */
 const LIVE = { every: 30_000, hidden: "pause" } as const;
 const STOPPED = new DOMException("Stopped by the user", "AbortError");
 const NO_MARKS: ReadonlyMap<string, Mark> = new Map();
@@ -137,10 +140,10 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   }, [byId]);
 
   const key = query?.key;
-  const [stored, setTracked] = useState<{ key?: string | undefined; value: Tracked }>();
-  const tracked = stored && stored.key === key ? stored.value : { marks: NO_MARKS };
+  const [state, setState] = useState<{ key?: string | undefined; value: Tracked }>();
+  const tracked = state && state.key === key ? state.value : { marks: NO_MARKS };
   const track = (change: (value: Tracked) => Tracked): void =>
-    setTracked((before) => ({
+    setState((before) => ({
       key,
       value: change(before && before.key === key ? before.value : { marks: NO_MARKS }),
     }));
@@ -171,7 +174,8 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   });
   useEffect(() => query?.on("change", (changes) => listener.current(changes)), [key]);
 
-  // A button starts a round before the status shows it, and the list may follow the round's end.
+  // A round that a button starts counts as running before the status shows it, and until the list
+  // shows its changes.
   const [pressed, setPressed] = useState(0);
   const [isSettling, setSettling] = useState(false);
   const abort = useRef<AbortController | undefined>(undefined);
@@ -196,7 +200,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   const wasEmpty = Boolean(key) && emptyKey.current === key && filledKey !== key;
   const { lastSyncedAt, waitReason } = status;
   const isFilling = wasEmpty && (lastSyncedAt ? items.length > 0 : isBusy && waitReason !== "offline");
-  // The list follows the end of the first round a moment later.
+  // The list shows the rows of the first round a moment after the round ends.
   useEffect(() => {
     if (!wasEmpty || !lastSyncedAt) return;
     const fill = (count?: number) => {
@@ -204,15 +208,15 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
     };
     query?.count().then(fill, () => fill());
   }, [wasEmpty, lastSyncedAt, items, key]);
-  const words = useRef<string | undefined>(undefined);
+  const wasBusy = useRef(false);
   useEffect(() => {
     if (isBusy) {
       begin();
-      words.current = "";
-    } else if (words.current !== undefined) {
+      wasBusy.current = true;
+    } else if (wasBusy.current) {
       const { at, isFirst } = round.current ?? { at: 0, isFirst: true };
       round.current = undefined;
-      words.current = undefined;
+      wasBusy.current = false;
       const changes = tracked.last?.at === at ? tracked.last.differences : [];
       if (changes.length === 0) track((before) => ({ ...before, last: { at, differences: [] } }));
       if (status.phase === "failed" || status.phase === "needs-auth")

@@ -34,7 +34,7 @@ export const nameOfContact = ({ displayName, givenName, surname, mail }: Contact
 
 const lines = new WeakMap<Contact, Line>();
 
-/** The texts of a contact, made once for each object: a contact that has not changed stays one. */
+/** The texts of a contact, made once for each object. An unchanged contact is the same object. */
 export function lineOf(contact: Contact): Line {
   const known = lines.get(contact);
   if (known) return known;

@@ -1,4 +1,4 @@
-// Which meeting a recording belongs to. Graph's recording has no subject, only the time.
+// Finds the meeting of a recording. Graph's recording has no subject, only the time.
 import type { CallRecording, Event } from "deltalink";
 import { endOf, isAllDay, startOf } from "deltalink/calendar";
 
@@ -8,7 +8,7 @@ interface Span {
   end: number;
 }
 
-/** The timed events of a calendar with their instants, in order. */
+/** The timed events that are not cancelled, with their instants, in order. */
 function spansOf(events: readonly Event[]): Span[] {
   return events
     .flatMap((event) => {

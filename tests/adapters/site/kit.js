@@ -1,4 +1,4 @@
-// Runs in the page: clients, each with a fake Graph that is in the page too.
+// Runs in the page: opens clients, each on a fake Graph that runs in the page too.
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 
@@ -16,7 +16,7 @@ async function open({ names = [], populate, account = "alex", store = "memory" }
   return { graph, client };
 }
 
-/** Runs a round of another client. A request that was due before has been sent when it ends. */
+/** Runs a round of another client. When it ends, all requests that were due before were sent. */
 async function waitForDueRequests() {
   const { client } = await open({ names: ["Kim"] });
   await client.orgContacts().sync();

@@ -110,8 +110,8 @@ export async function openSegments(name, options = {}) {
    * reads: while a transaction waits for the read of another one, it has no request and would end.
    */
   function segment(transaction, store, key, part, id) {
-    const known = cached.get(id);
-    if (known) return known;
+    const hit = cached.get(id);
+    if (hit) return hit;
     const reading = (transaction.reading ??= new Map());
     if (!reading.has(id))
       reading.set(

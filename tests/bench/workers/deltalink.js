@@ -1,4 +1,4 @@
-// A Worker that reads one round with deltalink.
+// A Worker that runs one round with deltalink.
 import { openDelta } from "deltalink";
 import { summarize } from "../checksum.js";
 

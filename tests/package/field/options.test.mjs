@@ -1,5 +1,5 @@
-// Rules of Graph's pages that 0.1.0 did not know, and cases that it delivered or reported wrongly.
-// tests/README.md lists the numbers.
+// Rules of Graph's documentation that 0.1.0 did not know, and cases that it delivered or reported
+// wrongly. tests/README.md lists the cases by their numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
@@ -42,7 +42,7 @@ for (const [what, call] of [
     assert.equal(app.requests.length, 1, "the token of an app is used");
   });
 
-test("case 19: a refused token's error names the permission", async (t) => {
+test("case 19: the error of a request that Graph forbids names the permission", async (t) => {
   for (const [path, permission] of [
     ["/users/delta", /User\.Read/],
     ["/contacts/delta", /OrgContact\.Read\.All/],
@@ -149,9 +149,9 @@ test("case 30: a kind of the global cloud is refused in another cloud before any
 
 test("case 31: the full rounds after resets are spread over time", async (t) => {
   const waits = [];
-  for (let client = 0; client < 8; client += 1) {
-    const { track } = await resetOnce(t);
-    const { waits: own } = await track.sync();
+  for (let attempt = 0; attempt < 8; attempt += 1) {
+    const query = await resetOnce(t);
+    const { waits: own } = await query.sync();
     waits.push(own.find(({ reason }) => reason === "resync")?.ms ?? 0);
   }
   assert.ok(new Set(waits.map(Math.round)).size > 2, `waits of ${waits}`);
@@ -163,9 +163,9 @@ async function resetOnce(t, code = "syncStateNotFound", innerCode = undefined) {
   if (innerCode) reset.body.error.innerError = { code: innerCode };
   const responses = { start: delta([{ id: "a" }], "d1"), d1: reset };
   const client = await scripted(t, "/users/delta", responses, { retry: { base: 20, cap: 40 } });
-  const track = client.track("/users/delta");
-  await track.sync();
-  return { track, client };
+  const query = client.track("/users/delta");
+  await query.sync();
+  return query;
 }
 
 test("case 35: an item that a round repeats is announced once, and again only if it differs", async (t) => {
@@ -222,8 +222,8 @@ test("case 38: the report names the kind of reset that Graph asks for", async (t
     ["resyncChangesUploadDifferences", "invalidRequest", "resyncChangesUploadDifferences"],
     ["gone", "resyncChangesApplyDifferences", "resyncChangesApplyDifferences"],
   ]) {
-    const { track } = await resetOnce(t, outer, inner);
-    assert.equal((await track.sync()).resync, resync);
+    const query = await resetOnce(t, outer, inner);
+    assert.equal((await query.sync()).resync, resync);
   }
 });
 

@@ -101,7 +101,7 @@ class QueryLoop {
         count((await this.round()).outcome);
       } catch (error) {
         count(error.code ?? String(error));
-        // The messages of these errors say to do this.
+        // The messages of these errors advise reset().
         if (error.code === "resync-loop" || error.code === "livelock")
           await this.query.reset().catch(() => {});
         if (error.retryAt) await delayed(Math.min(error.retryAt - Date.now(), 5000));
