@@ -355,6 +355,9 @@ impl<I: Item> PageApplier<I> {
 
 /// The ids that were delivered without acknowledgement and that this page does not settle.
 fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) -> Vec<String> {
+    if mode.delivered.is_empty() {
+        return Vec::new();
+    }
     // `sync()` keeps undelivered removals pending; the next `round()` reports them to its consumer.
     let settles = |entry: &Entry<I>| mode.has_consumer || entry.upserted().is_some();
     let settled: HashSet<&str> =

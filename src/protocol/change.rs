@@ -116,7 +116,7 @@ fn is_usable(id: &str) -> bool {
 /// The reason of a removal, or `None` if the item is not a removal.
 pub fn removal<I: Item>(item: &I, dialect: Dialect) -> Option<Reason> {
     if let Some(removed) = item.get("@removed").filter(|removed| !removed.is_null()) {
-        let soft = removed.string_property("reason").is_some_and(|reason| reason == "changed");
+        let soft = removed.has_text("reason", "changed");
         return Some(if soft { Reason::Changed } else { Reason::Deleted });
     }
     let gone = match dialect {

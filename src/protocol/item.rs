@@ -35,6 +35,11 @@ pub trait Item: Clone {
     /// The value as JSON text.
     fn to_json(&self) -> String;
 
+    /// Whether the property of this name is this string.
+    fn has_text(&self, name: &str, text: &str) -> bool {
+        self.string_property(name).is_some_and(|property| property == text)
+    }
+
     /// The property of this name, if it is a string.
     fn string_property(&self, name: &str) -> Option<String> {
         self.get(name)?.as_string()

@@ -35,12 +35,12 @@ pub fn is_side_row(id: &str) -> bool {
 
 /// Whether an event is the master of a series.
 pub fn is_master<I: Item>(item: &I) -> bool {
-    is_of_type(item, "seriesMaster")
+    item.has_text("type", "seriesMaster")
 }
 
 /// The master that an occurrence names.
 pub fn master_of<I: Item>(item: &I) -> Option<String> {
-    if is_of_type(item, "occurrence") { named_master(item) } else { None }
+    if item.has_text("type", "occurrence") { named_master(item) } else { None }
 }
 
 /// The master that any event of a series names, exceptions included.
@@ -228,10 +228,6 @@ pub fn is_outside<I: Item>(event: &I, window: &Window) -> bool {
     let earliest_end = if end_is_utc { end } else { end - Duration::HOUR * 14.0 };
     let latest_start = if start_is_utc { start } else { start + Duration::HOUR * 12.0 };
     earliest_end <= window.start || latest_start >= window.end
-}
-
-fn is_of_type<I: Item>(item: &I, kind: &str) -> bool {
-    item.string_property("type").is_some_and(|text| text == kind)
 }
 
 #[cfg(test)]

@@ -251,7 +251,8 @@ impl Driver {
         };
         self.limiter.response_received();
         self.page.received((0..).zip(page.items).map(|(at, item)| item.at(at)).collect());
-        if !relation::may_occur(|part| text.includes(part, 0)) {
+        let kind_has_slices = self.round.borrow().config().query.item_format().slices;
+        if kind_has_slices && !relation::may_occur(|part| text.includes(part, 0)) {
             self.page.without_slices();
         }
         if self.round.borrow().config().has_consumer {

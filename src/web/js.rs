@@ -23,7 +23,18 @@ thread_local! {
 
 /// Reads a property. Returns undefined if it is missing or if its getter throws.
 pub fn get(object: &JsValue, name: &str) -> JsValue {
-    let property = CACHED_NAMES.with_borrow_mut(|names| {
+    Reflect::get(object, &cached(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Whether a property is this string. Compares in JavaScript, which is faster than copying the
+/// property into the wasm.
+pub fn has_text(object: &JsValue, name: &str, text: &str) -> bool {
+    get(object, name) == cached(text)
+}
+
+/// A name, or another string of the code that recurs, as a JavaScript string.
+fn cached(name: &str) -> JsValue {
+    CACHED_NAMES.with_borrow_mut(|names| {
         if let Some(known) = names.get(name) {
             return known.clone();
         }
@@ -32,8 +43,7 @@ pub fn get(object: &JsValue, name: &str) -> JsValue {
             names.insert(name.to_owned(), new.clone());
         }
         new
-    });
-    Reflect::get(object, &property).unwrap_or(JsValue::UNDEFINED)
+    })
 }
 
 /// Reads a property that is a string.

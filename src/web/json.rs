@@ -4,7 +4,7 @@
 use js_sys::{Array, JSON, JsString, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use super::js::{get, is_array, members};
+use super::js::{get, has_text, is_array, members};
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -51,6 +51,10 @@ impl Item for Json {
         }
         let value = get(&self.value, name);
         if value.is_undefined() { None } else { Some(Self::new(value)) }
+    }
+
+    fn has_text(&self, name: &str, text: &str) -> bool {
+        self.value.is_object() && has_text(&self.value, name, text)
     }
 
     fn as_string(&self) -> Option<String> {
