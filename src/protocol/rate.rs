@@ -144,8 +144,8 @@ impl RateLimiter {
         self.limit = 1;
     }
 
-    /// Whether the stored throttle time has to be read before a request, because another tab may have
-    /// stored one since the last read.
+    /// Whether the stored throttle time has to be read before a request, because another tab may
+    /// have stored one since the last read.
     pub fn has_to_read_stored(&self, now: Instant) -> bool {
         let age = now - self.read_stored_at;
         age < Duration::ZERO || age >= STORED_FRESH

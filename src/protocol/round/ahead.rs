@@ -42,7 +42,8 @@ impl Round {
     }
 
     /// The request of the page after the one that was requested ahead, whose beginning has this
-    /// nextLink. Only while the current page is committed: before, its consumer may leave the round.
+    /// nextLink. Only while the current page is committed: before that, its consumer may leave the
+    /// round.
     pub fn next_request_beyond(&self, next: &str, now: Instant) -> Option<Request> {
         let is_committing = matches!(self.state, State::Committing(_));
         let repeats = self.ahead.iter().any(|ahead| ahead.url == next);
