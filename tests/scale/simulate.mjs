@@ -121,6 +121,8 @@ export function simulate(plan, options) {
     throttled: false,
     permit: undefined,
     alarm: Infinity,
+    subscription: notifications ? {} : undefined,
+    subscribeFailures: 0,
     subscribeAt: notifications ? start + random() * settings.lifetime * (2 / 3) : Infinity,
     /** The times of changes that no round has delivered. */
     pending: [],
@@ -153,8 +155,7 @@ export function simulate(plan, options) {
 
   /** As Mailbox.#setAlarm(). */
   function setAlarm(one, now, replaces = false) {
-    const at =
-      one.permit === "waiting" ? now + plan.ASK_AGAIN : Math.min(plan.roundAt(one.state), one.subscribeAt);
+    const at = plan.alarmAt(one.state, one, one.permit === "waiting", now);
     if (at < one.alarm || (replaces && at < Infinity)) {
       rows.mailboxes += 1;
       one.alarm = Math.max(at, now + 1);
@@ -222,16 +223,14 @@ export function simulate(plan, options) {
       isHeld = one.permit === "held" || acquire(one, now);
       one.permit = isHeld ? undefined : "waiting";
     }
-    if (one.permit !== "waiting") {
-      if (now >= one.subscribeAt) {
-        requestGraph(one, now);
-        graph.subscriptions += 1;
-        rows.mailboxes += 1;
-        one.subscribeAt = now + settings.lifetime * (2 / 3);
-      }
-      if (isHeld) return begin(one, now);
+    if (now >= one.subscribeAt && plan.maySubscribe(one, one.permit === "waiting", now)) {
+      requestGraph(one, now);
+      graph.subscriptions += 1;
+      rows.mailboxes += 1;
+      one.subscribeAt = now + settings.lifetime * (2 / 3);
     }
-    setAlarm(one, now, true);
+    if (isHeld) begin(one, now);
+    else setAlarm(one, now, true);
   }
 
   function begin(one, now) {

@@ -5,8 +5,8 @@ import { clientStateFor, subscriptionLimits, subscriptions } from "deltalink/not
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { alarmTime, budgetOf, type Env, type MailboxObject, resourceOf, settingsOf } from "./env";
 import type { MailboxState, MailboxStatus } from "./env";
-import { ASK_AGAIN, backOff, begin, DAY, end, fail, INITIAL, isDue, MAX_ROUND } from "./plan";
-import { progress, request, roundAt } from "./plan";
+import { alarmAt, backOff, begin, DAY, end, fail, INITIAL, isDue, MAX_ROUND } from "./plan";
+import { maySubscribe, progress, request } from "./plan";
 import { send } from "./queue";
 
 const INITIAL_STATE: MailboxState = { ...INITIAL, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
@@ -104,14 +104,12 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     // If the mailbox is removed, and maybe added again, another alarm begins from the start.
     const { signal } = this.#stop;
     const isHeld = isDue(this.#state, Date.now()) && (await this.#acquirePermit(mailbox));
-    if (this.#permit !== "waiting") {
-      // Subscribes before the round, so that a notification reports every change after it. This
-      // needs no permit.
-      if (!signal.aborted) await this.#subscribe(mailbox);
-      const runs = isHeld && !signal.aborted && isDue(this.#state, Date.now());
-      const retryAt = runs ? await this.#round(mailbox) : undefined;
-      if (isHeld) await this.#releasePermit(mailbox, resourceOf(this.env).sharesLimit ? retryAt : undefined);
-    }
+    // Subscribes before the round, so that a notification reports every change after it.
+    if (!signal.aborted && maySubscribe(this.#state, this.#permit === "waiting", Date.now()))
+      await this.#subscribe(mailbox);
+    const runs = isHeld && !signal.aborted && isDue(this.#state, Date.now());
+    const retryAt = runs ? await this.#round(mailbox) : undefined;
+    if (isHeld) await this.#releasePermit(mailbox, resourceOf(this.env).sharesLimit ? retryAt : undefined);
     await this.#setAlarm(true);
   }
 
@@ -143,15 +141,10 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
 
   /** Sets the alarm for the next due time. With `replaces` also if an earlier one is pending. */
   async #setAlarm(replaces = false): Promise<void> {
-    const { mailbox, subscribeAt } = this.#state;
-    let at = Infinity;
-    // The budget wakes a mailbox that waits for a permit.
-    if (this.#permit === "waiting") at = Date.now() + ASK_AGAIN;
-    else if (mailbox !== undefined)
-      at = Math.min(
-        roundAt(this.#state),
-        this.#notificationResource(mailbox) === undefined ? Infinity : subscribeAt,
-      );
+    const { mailbox } = this.#state;
+    const isPolled = mailbox === undefined || this.#notificationResource(mailbox) === undefined;
+    const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
+    const at = alarmAt(this.#state, subscription, this.#permit === "waiting", Date.now());
     const pending = await this.ctx.storage.getAlarm();
     if (at < (pending ?? Infinity) || (replaces && at < Infinity))
       await this.ctx.storage.setAlarm(alarmTime(at));
@@ -204,7 +197,6 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   async #subscribe(mailbox: string): Promise<void> {
     const { subscription, subscribeAt, subscribeFailures } = this.#state;
     const { signal } = this.#stop;
-    if (subscribeFailures && Date.now() < subscribeAt) return;
     try {
       const push = await this.#push(mailbox);
       if (!push) return;
