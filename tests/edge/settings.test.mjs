@@ -96,9 +96,8 @@ test("a mailbox that waits for a permit renews its subscription, at its time or 
   const queued = async () => (await edge.worker.fetch("/test/queued")).json();
   await until(async () => (await queued()) === 2 || `${await queued()} have asked for the only permit`);
 
-  const clientState = edge.clientState(waiting);
-  const made = [...edge.subscriptions.values()].find((one) => one.clientState === clientState);
-  await edge.notify(waiting, { subscriptionId: made.id, lifecycleEvent: "reauthorizationRequired" });
+  const made = edge.subscriptionOf(waiting);
+  await edge.notify(waiting, { lifecycleEvent: "reauthorizationRequired" });
   await until(() => made.renewed === 1 || "not renewed at Graph's request");
   const renewAt = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === waiting).subscribeAt;
   await until(async () => (await renewAt()) > Date.now() || "the renewal is not stored");
