@@ -176,17 +176,12 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       });
     } catch (error) {
       if (signal.aborted) return undefined;
-      const known = error instanceof DeltaError ? error : undefined;
-      const { requestId, retryAt } = known ?? {};
-      const lastError = {
-        code: known?.code ?? "queue",
-        message: messageOf(error),
-        requestId,
-        at: Date.now(),
-      };
+      const known: Partial<DeltaError> = error instanceof DeltaError ? error : {};
+      const { code = "queue", requestId, retryAt } = known;
+      const lastError = { code, message: messageOf(error), requestId, at: Date.now() };
       const failed = fail(this.#state, error, Date.now(), Math.random(), this.#settings);
       this.#write({ ...failed, lastError, startedAt: undefined });
-      if (known?.code === "throttled") return retryAt?.getTime();
+      if (code === "throttled") return retryAt?.getTime();
     } finally {
       this.#running = undefined;
     }
@@ -235,15 +230,11 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   #graph(mailbox: string) {
-    const {
-      CLIENT: clientId,
-      CLIENT_SECRET: secret,
-      AUTHORITY: authority,
-      GRAPH_ENDPOINT: endpoint,
-    } = this.env;
+    const { CLIENT: clientId, CLIENT_SECRET: secret, AUTHORITY, GRAPH_ENDPOINT } = this.env;
     const tenant = resourceOf(this.env).isTenant ? mailbox : this.env.TENANT;
-    const token = clientCredentials({ tenant, clientId, secret, cache, ...(authority && { authority }) });
-    return { token, ...(endpoint && { endpoint }) };
+    const authority = AUTHORITY ? { authority: AUTHORITY } : {};
+    const token = clientCredentials({ tenant, clientId, secret, cache, ...authority });
+    return { token, ...(GRAPH_ENDPOINT && { endpoint: GRAPH_ENDPOINT }) };
   }
 
   async #open<T>(mailbox: string, use: (query: DeltaQuery<{ id: string }>) => Promise<T>): Promise<T> {
@@ -253,24 +244,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       // Short waits only: for longer ones there is the alarm, which does not keep the object in
       // memory.
       retry: { attempts: 3, maxWait: 10_000 },
-      log: (entry) => {
-        if (entry.event !== "round") return;
-        const { outcome, pages, requests, added, changed, removed } = entry.report;
-        const { level, ms, code } = entry;
-        console.log({
-          event: "round",
-          mailbox,
-          level,
-          ms,
-          code,
-          outcome,
-          pages,
-          requests,
-          added,
-          changed,
-          removed,
-        });
-      },
+      log: (entry) => entry.event === "round" && console.log({ mailbox, ...entry }),
     });
     try {
       return await use(resourceOf(this.env).open(client, mailbox));
