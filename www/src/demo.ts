@@ -1,9 +1,10 @@
 // The demo: a session on the fake Graph of the origin of the page.
 import { openDelta, type TokenFunction } from "deltalink";
+import { HttpWorld } from "./http-world";
 import { History } from "./rounds";
 import type { Reader, Session } from "./session";
 import { settings } from "./settings";
-import { World } from "./world";
+import type { User, World } from "./world";
 
 export interface DemoSession extends Session {
   kind: "demo";
@@ -12,6 +13,9 @@ export interface DemoSession extends Session {
   requireSignIn(): void;
 }
 
+/** Whether there is a fake Graph. */
+export const isDemoAvailable = (): Promise<boolean> => HttpWorld.isAvailable();
+
 /**
  * Opens the session of the demo. Sends a request only on a first visit: later the page shows the
  * mirror before any request.
@@ -19,8 +23,8 @@ export interface DemoSession extends Session {
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
   const user =
     account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
-  const world = new World(worldId, user);
-  const me = user === undefined ? await defaultUser(world) : { id: user, address: user };
+  const world = new HttpWorld(worldId, user);
+  const me = user === undefined ? await defaultUser(world) : await world.user();
   let requiresSignIn = false;
   const source =
     (kind: Reader): TokenFunction =>
@@ -69,11 +73,6 @@ class InteractionRequired extends Error {
   readonly errorCode = "interaction_required";
 }
 
-interface User {
-  id: string;
-  address: string;
-}
-
 /** The user of the world. Requested once and stored, because a later visit may be offline. */
 async function defaultUser(world: World): Promise<User> {
   try {
@@ -82,8 +81,7 @@ async function defaultUser(world: World): Promise<User> {
   } catch {
     // An unreadable setting is ignored.
   }
-  await world.ensure();
-  const { user } = await world.request<{ user: User }>("GET", "");
+  const user = await world.user();
   settings.set(`user.${world.id}`, JSON.stringify(user));
   return user;
 }
