@@ -1,4 +1,5 @@
-// A world by the control API of the fake Graph that the origin of the page serves.
+// The world of the ordinary build: the control API of the fake Graph that the origin of the page
+// serves.
 import type { FakeFaults } from "deltalink/testing";
 import type { ViewId } from "./rounds";
 import type { Reader } from "./session";

@@ -1,4 +1,5 @@
-// A world of the fake Graph, as the demo uses it. A server has it (http-world.ts).
+// A world of the fake Graph, as the demo uses it. In the ordinary build a server has it
+// (http-world.ts), in the static build the page itself (page-world.ts).
 import type { FakeFaults } from "deltalink/testing";
 import type { ViewId } from "./rounds";
 import type { Reader } from "./session";
@@ -44,6 +45,8 @@ export interface World {
   readonly id: string;
   /** The root of Graph for `openDelta()`. */
   readonly root: string;
+  /** The function that sends requests to the world, if it is not the one of the browser. */
+  readonly fetch?: typeof fetch;
   /** The user of the world. */
   user(): Promise<User>;
   token(kind: Reader, mustRenew: boolean): Promise<string>;
