@@ -1,5 +1,5 @@
 # `make demo` and `make test` install missing tools. CONTRIBUTING.md lists all targets.
-.PHONY: setup build demo test quick audit docs reproducible bench bench-check hosts scale model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo demo-static test quick audit docs reproducible bench bench-check hosts scale model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -10,6 +10,10 @@ build:
 
 demo: build
 	@node scripts/demo.mjs $(PORT)
+
+# Builds the demo into dist/demo-static/, for any static web server.
+demo-static: build
+	@node scripts/demo-static.mjs
 
 test:
 	@scripts/setup.sh

@@ -125,9 +125,14 @@ class FakeGraph {
       });
       delete rule.retry_after;
     }
-    this.#request("POST", "faults", [
+    const [id] = this.#request("POST", "faults", [
       { match: renamed(match, snake), times: times === Infinity ? null : times, fault: rule },
-    ]);
+    ]).ids;
+    return () => {
+      // The fault may be gone: removed before, or by clearFaults().
+      if (this.#request("GET", "faults").rules.some((other) => other.id === id))
+        this.#request("DELETE", `faults/${id}`);
+    };
   }
 
   clearFaults() {

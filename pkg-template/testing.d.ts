@@ -142,9 +142,9 @@ export interface FakeGraph {
   set(settings: FakeSettings): void;
   /**
    * Makes the next request that matches `when` fail, or the next `times` ones. If several faults
-   * match, the first one that is not used up applies.
+   * match, the first one that is not used up applies. Returns the function that removes the fault.
    */
-  fault(fault: FakeFault, when?: FakeMatch): void;
+  fault(fault: FakeFault, when?: FakeMatch): () => void;
   /** Removes all faults. */
   clearFaults(): void;
   /** Refuses all links issued so far, so that the next round is a full one. */
@@ -263,7 +263,7 @@ export interface FakeMatch {
   skip?: number;
   /** A substring of the URL. */
   url?: string;
-  /** How often the fault applies. Default 1; `Infinity`: until {@link FakeGraph.clearFaults}. */
+  /** How often the fault applies. Default 1; `Infinity`: until it is removed. */
   times?: number;
 }
 

@@ -49,7 +49,11 @@ function policyInBuildsOnly(): Plugin {
   };
 }
 
-export default defineConfig({
+/**
+ * The mode `static` builds the demo without a server (`make demo-static`): the fake Graph is in the
+ * page, see src/demo.ts.
+ */
+export default defineConfig(({ mode }) => ({
   root: at("."),
   // Relative URLs, so that the pages work below any path.
   base: "./",
@@ -57,7 +61,7 @@ export default defineConfig({
   // The pre-bundling of Vite would separate the package from its wasm file.
   optimizeDeps: { exclude: ["deltalink"] },
   build: {
-    outDir: at("dist"),
+    outDir: at(mode === "static" ? "../dist/demo-static" : "dist"),
     emptyOutDir: true,
     target: "es2022",
     // The Content Security Policy forbids fetching a wasm file in a data: URL.
@@ -69,4 +73,4 @@ export default defineConfig({
       input: { index: at("index.html"), auth: at("auth.html") },
     },
   },
-});
+}));

@@ -116,6 +116,18 @@ test("throttles, errors and broken connections occur the requested number of tim
   assert.equal((await users.sync()).outcome, "complete");
 });
 
+test("fault() returns the function that removes the fault, and no other one", async () => {
+  const graph = await fakeGraph({ populate: { users: 2 } });
+  const users = await usersOf(graph);
+  const remove = graph.fault("network", { times: Infinity });
+  graph.fault({ name: "status", status: 403 });
+  await assert.rejects(users.sync(), { code: "network" });
+  remove();
+  await assert.rejects(users.sync(), { code: "forbidden" });
+  assert.equal((await users.sync()).outcome, "complete");
+  remove();
+});
+
 test("a throttle longer than maxWait ends the round, and the error has its retryAt", async () => {
   const graph = await fakeGraph({ populate: { users: 2 } });
   const users = await usersOf(graph, { retry: { ...QUICK, maxWait: 1000 } });

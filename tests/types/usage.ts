@@ -157,7 +157,7 @@ export async function testing(): Promise<void> {
     .items("events", { start: "2026-11-01", end: new Date() })
     .map(({ subject }) => subject);
   graph.fault("neitherLink", { collection: "users", kind: "next", times: Infinity });
-  graph.fault({ name: "throttle", retryAfter: 2 });
+  const remove: () => void = graph.fault({ name: "throttle", retryAfter: 2 });
   const status: number | undefined = graph.requests()[0]?.status;
   // @ts-expect-error there is no such collection
   graph.add("cars");
@@ -171,7 +171,7 @@ export async function testing(): Promise<void> {
   graph.set({ pages: 3 });
   // @ts-expect-error recordings cannot be restored
   graph.restore("recordings", id);
-  void [subjects, status];
+  void [subjects, status, remove];
 }
 
 export async function queries(): Promise<void> {

@@ -6,16 +6,15 @@ import { daysBetween, type DayWindow, windowAround } from "./calendar";
 import type { Collection } from "./collections";
 import { Dashboard } from "./dashboard";
 import { today } from "./dates";
-import { openDemo } from "./demo";
+import { isDemoAvailable, openDemo } from "./demo";
 import type { Session } from "./session";
-import { settings, useSetting } from "./settings";
+import { settings, useSetting, useTabSetting } from "./settings";
 import { keepShell } from "./shell";
 import { silentSession, storedConfig } from "./signin";
 import { SignInForm } from "./signin-form";
 import { listed, messageOf, plural } from "./text";
 import { Announcer, Button, Choices, Dialog, Switch, useAnnounce, useDetails } from "./ui";
 import { useOnline } from "./view";
-import { World } from "./world";
 
 const parameters = new URLSearchParams(location.search);
 
@@ -26,7 +25,7 @@ async function openSession(kind: Session["kind"] | undefined): Promise<Session |
     const config = storedConfig(parameters);
     return config && (await silentSession(config));
   }
-  if (kind === "demo" || (await World.isAvailable()))
+  if (kind === "demo" || (await isDemoAvailable()))
     return openDemo(parameters.get("world") ?? "demo", parameters.get("account") ?? undefined);
   return undefined;
 }
@@ -73,7 +72,9 @@ function Page() {
   const [auto, setAuto] = useSetting("auto");
   const isLive = parameters.has("auto") ? parameters.get("auto") === "on" : auto !== "off";
   const [dialog, setDialog] = useState<"search" | "shortcuts">();
-  const [isDemoShown, setDemoShown] = useState(false);
+  const [demoPanel, setDemoPanel] = useTabSetting("demo-panel");
+  const isDemoShown = demoPanel === "open";
+  const setDemoShown = (isShown: boolean) => setDemoPanel(isShown ? "open" : undefined);
   const [isForgetting, setForgetting] = useState(false);
   const [notice, setNotice] = useState("");
   const [reload, setReload] = useState<() => void>();

@@ -98,7 +98,7 @@ export function ContactsView({
   action,
 }: ContactsProps) {
   const { contacts } = useCollections();
-  const { items, marks } = contacts;
+  const { items, marks, status } = contacts;
   // Typing goes on while a long list is rendered.
   const wanted = useDeferredValue(search.trim());
   const data = useMemo(
@@ -153,7 +153,9 @@ export function ContactsView({
       }
       empty={
         <EmptyState icon={Users} title="No contacts">
-          <p>Your organization has no contacts, or you have not loaded them yet.</p>
+          <p>
+            {status.lastSyncedAt ? "Your organization has no contacts." : "You have not loaded them yet."}
+          </p>
         </EmptyState>
       }
     >

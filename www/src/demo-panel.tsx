@@ -1,86 +1,15 @@
-// The panel of the demo: its buttons change the current collection on the fake Graph, or make the
-// next request fail.
-import type { LucideIcon } from "lucide-react";
-import {
-  Clock,
-  CloudOff,
-  Layers,
-  LockKeyhole,
-  Pencil,
-  Plus,
-  Trash2,
-  TriangleAlert,
-  UserRound,
-  X,
-} from "lucide-react";
+// The panel of the demo: its controls change the current collection on the fake Graph, slow the
+// server down, or make requests fail.
+import { ExternalLink, Layers, Pencil, Plus, Trash2, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { all, type Collection, useCollections } from "./collections";
 import type { DemoSession } from "./demo";
+import { Sliders, useConditions } from "./demo-conditions";
+import { FAULTS } from "./demo-faults";
 import { summaryOf, type ViewId } from "./rounds";
 import { messageOf, plural, timeOfDay } from "./text";
-import { Button } from "./ui";
-
-/** The names of the three collections in the fake Graph. */
-const TABLES: Record<ViewId, string> = { calendar: "events", contacts: "contacts", recordings: "recordings" };
-
-interface Fault {
-  icon: LucideIcon;
-  label: string;
-  hint: string;
-  inject(session: DemoSession, collection: string): Promise<unknown>;
-}
-
-const rule =
-  (fault: object) =>
-  ({ world }: DemoSession, collection: string): Promise<unknown> =>
-    world.request("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
-const status = (status: number, code: string, message: string, more = {}) =>
-  rule({ name: "status", status, code, message, ...more });
-
-const FAULTS: Fault[] = [
-  {
-    icon: Clock,
-    label: "Throttle",
-    hint: "429, Retry-After 3 s",
-    inject: status(429, "TooManyRequests", "Too many requests.", { headers: { "Retry-After": "3" } }),
-  },
-  {
-    icon: TriangleAlert,
-    label: "Server error",
-    hint: "503, once",
-    inject: status(503, "ServiceUnavailable", "The service is down for a moment."),
-  },
-  {
-    icon: CloudOff,
-    label: "Cut the connection",
-    hint: "Half a response, once",
-    inject: rule({ name: "cut" }),
-  },
-  {
-    icon: Layers,
-    label: "Expire the links",
-    hint: "A full round follows",
-    inject: ({ world }, collection) => world.request("POST", "/expire", { collection }),
-  },
-  {
-    icon: LockKeyhole,
-    label: "Refuse the token",
-    hint: "401; a new one is requested",
-    inject: ({ world }) => world.request("POST", "/revoke"),
-  },
-  {
-    icon: UserRound,
-    label: "Ask for a sign-in",
-    hint: "401 with a claims challenge",
-    inject: (session, collection) => (session.requireSignIn(), rule({ name: "claims" })(session, collection)),
-  },
-  {
-    icon: X,
-    label: "Forbid",
-    hint: "403: a round that fails",
-    inject: status(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again."),
-  },
-];
+import { Button, Switch } from "./ui";
+import type { Edit } from "./world";
 
 interface Action {
   id: number;
@@ -107,6 +36,7 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
   const { noun, label } = collection;
   const additionsOnly = current === "recordings";
   const [actions, setActions] = useState<Action[]>([]);
+  const state = useConditions(world);
 
   const act = async (title: string, change: () => Promise<string | undefined>): Promise<void> => {
     const id = Date.now() + Math.random();
@@ -115,9 +45,9 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
     const now = () => latest.current.find((one) => one.id === current) ?? collection;
     setActions((before) => [{ id, text: title, result: "…" }, ...before].slice(0, 12));
     try {
-      await world.ensure();
-      // Waits for a running round, which could see only a part of the changes.
-      if (now().isBusy) await now().sync();
+      // Waits for a running round, which could see only a part of the changes. A round that waits
+      // may do so until a fault is switched off.
+      if (now().isBusy && now().status.phase !== "waiting") await now().sync();
       const text = (await change()) ?? title;
       show({ text, result: "round running…" });
       await now().sync();
@@ -130,9 +60,7 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
     }
   };
 
-  const owner = world.user === undefined ? {} : { user: world.user };
-  const edit = (change: object): Promise<{ ids: string[] }> =>
-    world.request("POST", "/edits", [{ collection: TABLES[current], ...owner, ...change }]);
+  const edit = (change: Edit): Promise<string[]> => world.edit(current, change);
   const pick = (): { id: string; title: string } => {
     const candidates = collection.items.filter((item) => !("type" in item) || item.type === "singleInstance");
     const item = candidates[Math.floor(Math.random() * candidates.length)];
@@ -161,12 +89,12 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
     return `Deleted “${title}” on the server`;
   };
   const ten = async () => {
-    const { ids } = await edit({ op: "random", count: 10 });
+    const ids = await edit({ op: "random", count: 10 });
     return `Made ten changes on the server (${plural(new Set(ids).size, noun)})`;
   };
 
   return (
-    <aside className="demo" id="demo-panel" aria-labelledby="demo-heading">
+    <aside className="demo" id="demo-panel" aria-labelledby="demo-heading" aria-busy={state.isPending}>
       <div className="demo-head">
         <h2 id="demo-heading" tabIndex={-1}>
           Demo server
@@ -197,31 +125,46 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
         </Button>
       </div>
       {additionsOnly && <p className="hint">Graph reports recordings as they are added, and nothing else.</p>}
+      <h3>Slow the server down</h3>
+      <Sliders {...state} />
       <h3>Break something</h3>
-      <div className="demo-faults">
-        {FAULTS.map(({ icon: Icon, label, hint, inject }) => (
-          <button
-            key={label}
-            type="button"
-            className="fault"
-            onClick={() =>
-              void act(`${label} (${hint})`, async () => void (await inject(session, TABLES[current])))
-            }
-          >
-            <Icon className="icon" aria-hidden="true" />
-            <span>
-              <span className="fault-label">{label}</span> <span className="fault-hint">{hint}</span>
-            </span>
-          </button>
-        ))}
-      </div>
-      <h3>A second tab</h3>
       <p className="hint">
-        <a href={location.href} target="_blank" rel="noopener">
-          Open a second tab
-        </a>{" "}
-        One of the two runs the rounds, and both show the result.
+        A button breaks the next request for {label.toLowerCase()}. A switch breaks the requests of all
+        collections, until it is switched off.
       </p>
+      <ul className="demo-faults">
+        {FAULTS.map(({ id, icon: Icon, label, hint, inject, lasting }) => (
+          <li key={id}>
+            <button
+              type="button"
+              className="fault"
+              onClick={() =>
+                void act(`${label} (${hint})`, async () => void (await inject(session, current)))
+              }
+            >
+              <Icon className="icon" aria-hidden="true" />
+              <span>
+                <span className="fault-label">{label}</span> <span className="fault-hint">{hint}</span>
+              </span>
+            </button>
+            {lasting && state.conditions && (
+              <Switch
+                label={`${label}: stays on`}
+                hideLabel
+                checked={state.conditions.faults.includes(id)}
+                onChange={(isOn) => state.setFault(id, isOn ? lasting : undefined)}
+              />
+            )}
+          </li>
+        ))}
+      </ul>
+      {state.problem && <p className="demo-problem">{state.problem}</p>}
+      <h3>A second tab</h3>
+      <a className="button" href={location.href} target="_blank" rel="noopener">
+        <ExternalLink className="icon" aria-hidden="true" />
+        Open a second tab
+      </a>
+      <p className="hint">One of the two runs the rounds, and both show the result.</p>
       <h3 id="demo-log">What happened</h3>
       {actions.length === 0 && <p className="hint">The effect of each button appears here.</p>}
       <ol className="demo-log" aria-labelledby="demo-log">

@@ -1,15 +1,33 @@
-// The demo: a session on the fake Graph of the origin of the page.
+// The demo: a session on a fake Graph. The origin of the page serves it. In the static build the
+// page has it, and the ordinary build contains nothing of it.
 import { openDelta, type TokenFunction } from "deltalink";
+import { HttpWorld } from "./http-world";
 import { History } from "./rounds";
 import type { Reader, Session } from "./session";
 import { settings } from "./settings";
-import { World } from "./world";
+import type { User, World } from "./world";
+
+/** The bundler replaces the mode by a constant, and drops what is unreachable. */
+const IS_STATIC = import.meta.env.MODE === "static";
 
 export interface DemoSession extends Session {
   kind: "demo";
   world: World;
   /** Simulates an organization that requires a sign-in: the next refused token needs the user. */
   requireSignIn(): void;
+}
+
+/** Whether there is a fake Graph. */
+export const isDemoAvailable = (): Promise<boolean> =>
+  IS_STATIC ? Promise.resolve(true) : HttpWorld.isAvailable();
+
+/** The world with an id. The world of the static build has only one user. */
+async function openWorld(id: string, user: string | undefined): Promise<World> {
+  if (import.meta.env.MODE === "static") {
+    const { PageWorld } = await import("./page-world");
+    return new PageWorld(id);
+  }
+  return new HttpWorld(id, user);
 }
 
 /**
@@ -19,8 +37,8 @@ export interface DemoSession extends Session {
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
   const user =
     account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
-  const world = new World(worldId, user);
-  const me = user === undefined ? await defaultUser(world) : { id: user, address: user };
+  const world = await openWorld(worldId, user);
+  const me = user === undefined || IS_STATIC ? await defaultUser(world) : await world.user();
   let requiresSignIn = false;
   const source =
     (kind: Reader): TokenFunction =>
@@ -30,7 +48,7 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
       return world.token(kind, reason === "unauthorized" || reason === "claims");
     };
   const history = new History(`${world.id} ${me.address}`);
-  const shared = { endpoint: world.root, log: history.log };
+  const shared = { endpoint: world.root, log: history.log, ...(world.fetch && { fetch: world.fetch }) };
   const [client, app] = await Promise.all([
     openDelta({ ...shared, token: source("delegated"), account: user ?? "me" }),
     openDelta({ ...shared, token: source("app"), account: `app for ${user ?? "me"}` }),
@@ -69,11 +87,6 @@ class InteractionRequired extends Error {
   readonly errorCode = "interaction_required";
 }
 
-interface User {
-  id: string;
-  address: string;
-}
-
 /** The user of the world. Requested once and stored, because a later visit may be offline. */
 async function defaultUser(world: World): Promise<User> {
   try {
@@ -82,8 +95,7 @@ async function defaultUser(world: World): Promise<User> {
   } catch {
     // An unreadable setting is ignored.
   }
-  await world.ensure();
-  const { user } = await world.request<{ user: User }>("GET", "");
+  const user = await world.user();
   settings.set(`user.${world.id}`, JSON.stringify(user));
   return user;
 }

@@ -26,7 +26,7 @@ export const startedAt = ({ createdDateTime }: CallRecording): string =>
 export function RecordingsView(props: RecordingsProps) {
   const { history, organizer, onlyMarked, setOnlyMarked, action, control } = props;
   const { recordings, calendar } = useCollections();
-  const { items, marks, query } = recordings;
+  const { items, marks, query, status } = recordings;
   const meetingOf = useMemo(() => meetingFinder(calendar.items), [calendar.items]);
   // The calendar knows the name of the account.
   const name = useMemo(
@@ -53,7 +53,11 @@ export function RecordingsView(props: RecordingsProps) {
       empty={
         query ? (
           <EmptyState icon={Video} title="No recordings">
-            <p>No meeting of this organizer was recorded, or you have not loaded the list yet.</p>
+            <p>
+              {status.lastSyncedAt
+                ? "No meeting of this organizer was recorded."
+                : "You have not loaded the list yet."}
+            </p>
           </EmptyState>
         ) : (
           <EmptyState icon={LockKeyhole} title="Microsoft Graph does not let this sign-in read recordings">

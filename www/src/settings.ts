@@ -1,5 +1,5 @@
 // Settings of the page in localStorage. Without storage they are lost at a reload.
-import { useSyncExternalStore } from "react";
+import { useState, useSyncExternalStore } from "react";
 
 const PREFIX = "deltalink.";
 const listeners = new Set<() => void>();
@@ -39,4 +39,27 @@ export const settings = {
 export function useSetting(name: string): [string | undefined, (value: string | undefined) => void] {
   const value = useSyncExternalStore(settings.subscribe, () => settings.get(name));
   return [value, (next) => settings.set(name, next)];
+}
+
+/**
+ * A setting of this tab as the state of a component. A reload keeps it, other tabs do not see it.
+ */
+export function useTabSetting(name: string): [string | undefined, (value: string | undefined) => void] {
+  const [value, setValue] = useState(() => {
+    try {
+      return sessionStorage.getItem(PREFIX + name) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  });
+  const set = (next: string | undefined): void => {
+    setValue(next);
+    try {
+      if (next === undefined) sessionStorage.removeItem(PREFIX + name);
+      else sessionStorage.setItem(PREFIX + name, next);
+    } catch {
+      // Without storage the setting is lost at a reload.
+    }
+  };
+  return [value, set];
 }

@@ -121,12 +121,13 @@ interface SwitchProps {
   label: string;
   checked: boolean;
   onChange: (checked: boolean) => void;
+  hideLabel?: boolean;
 }
 
-export function Switch({ label, checked, onChange }: SwitchProps) {
+export function Switch({ label, checked, onChange, hideLabel }: SwitchProps) {
   return (
     <label className="switch">
-      <span className="switch-label">{label}</span>
+      <span className={hideLabel ? "sr-only" : "switch-label"}>{label}</span>
       <input
         type="checkbox"
         role="switch"

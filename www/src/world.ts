@@ -1,111 +1,66 @@
-// The control API of the fake Graph that the origin of the page serves.
+// A world of the fake Graph, as the demo uses it. In the ordinary build a server has it
+// (http-world.ts), in the static build the page itself (page-world.ts).
+import type { FakeFaults } from "deltalink/testing";
+import type { ViewId } from "./rounds";
 import type { Reader } from "./session";
 
-/** The control API of the fake Graph for one world. */
-export class World {
+export interface User {
+  id: string;
+  address: string;
+}
+
+/** The names of the three collections in the fake Graph. */
+export const TABLES = { calendar: "events", contacts: "contacts", recordings: "recordings" } as const;
+
+/** The content and the latency of a new world. */
+export const SEED = 1;
+export const CONTENT = { events: 60, contacts: 140, recordings: 18 };
+export const LATENCY = 120;
+
+/** A change of a collection. `random` makes some additions, changes and removals. */
+export type Edit =
+  | { op: "add" }
+  | { op: "edit"; id: string; patch: { subject?: string; jobTitle?: string } }
+  | { op: "remove"; id: string }
+  | { op: "random"; count: number };
+
+/** A fault that stays on. It applies to requests of all collections. */
+export interface LastingFault {
+  fault: FakeFaults;
+  /** Default: every request. `delta`: the first request of an incremental round. */
+  kind?: "any" | "delta";
+}
+
+/** The state of the connection to the fake Graph, until somebody changes it. */
+export interface Conditions {
+  /** The delay of each response, in milliseconds. */
+  latency: number;
+  /** The bytes of a body that arrive per second; null for no limit. */
+  bandwidth: number | null;
+  /** The ids of the faults that stay on. */
+  faults: readonly string[];
+}
+
+export interface World {
   readonly id: string;
-  readonly user: string | undefined;
-  readonly #tokens = new Map<Reader, Promise<string>>();
-  #ensured: Promise<void> | undefined;
-
-  constructor(id: string, user: string | undefined) {
-    this.id = id;
-    this.user = user;
-  }
-
-  get root(): string {
-    return `${location.origin}/w/${this.id}/v1.0`;
-  }
-
-  /** Whether this origin has a fake Graph. */
-  static async isAvailable(): Promise<boolean> {
-    try {
-      const response = await fetch("/control/worlds");
-      return response.ok && (response.headers.get("content-type") ?? "").includes("json");
-    } catch {
-      return false;
-    }
-  }
-
-  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await fetch(`/control/worlds${path}`, {
-      method,
-      ...(body !== undefined && {
-        body: JSON.stringify(body),
-        headers: { "content-type": "application/json" },
-      }),
-    });
-    if (!response.ok)
-      throw new Error(
-        `The demo's server returned ${response.status} for ${method} ${path}: ${(await response.text()).slice(0, 200)}`,
-      );
-    return (response.headers.get("content-type") ?? "").includes("json")
-      ? ((await response.json()) as T)
-      : (undefined as T);
-  }
-
-  request<T>(method: string, path: string, body?: unknown): Promise<T> {
-    return this.call(method, `/${this.id}${path}`, body);
-  }
-
-  /**
-   * Creates the world if it does not exist. Keeps an existing one, so that stored links stay valid.
-   */
-  ensure(): Promise<void> {
-    this.#ensured ??= this.#create().catch((error: unknown) => {
-      this.#ensured = undefined;
-      throw error;
-    });
-    return this.#ensured;
-  }
-
-  /** Makes `ensure()` check again whether the world exists: the server may have been restarted. */
-  checkAgain(): void {
-    this.#ensured = undefined;
-  }
-
-  async #create(): Promise<void> {
-    const existing = await this.call<string[]>("GET", "");
-    if (existing.includes(this.id)) return;
-    this.#tokens.clear();
-    sessionStorage.removeItem(this.#storageKey("delegated"));
-    sessionStorage.removeItem(this.#storageKey("app"));
-    await this.call("POST", "", {
-      id: this.id,
-      seed: 1,
-      options: { latency_ms: 120 },
-      populate: { events: 60, contacts: 140, recordings: 18 },
-    });
-  }
-
-  /** Returns a token, which is stored for this tab, so that a reload needs no new one. */
-  async token(kind: Reader, mustRenew: boolean): Promise<string> {
-    let failure: unknown;
-    await this.ensure().catch((error: unknown) => (failure = error));
-    const stored = mustRenew ? null : sessionStorage.getItem(this.#storageKey(kind));
-    if (stored !== null) return stored;
-    if (failure !== undefined) throw failure;
-    let pending = this.#tokens.get(kind);
-    if (!pending) {
-      pending = this.#requestToken(kind).finally(() => this.#tokens.delete(kind));
-      this.#tokens.set(kind, pending);
-    }
-    return pending;
-  }
-
-  async #requestToken(kind: Reader): Promise<string> {
-    const hasUser = this.user !== undefined;
-    // The first delegated token creates the account, so it is requested before an app-only token.
-    if (kind === "app" && hasUser) await this.token("delegated", false);
-    const { token } = await this.request<{ token: string }>("POST", "/token", {
-      kind,
-      ...(hasUser && kind === "delegated" && { user: this.user }),
-    });
-    sessionStorage.setItem(this.#storageKey(kind), token);
-    return token;
-  }
-
-  #storageKey(kind: Reader): string {
-    return `deltalink.token ${this.id} ${this.user ?? ""} ${kind}`;
-  }
+  /** The root of Graph for `openDelta()`. */
+  readonly root: string;
+  /** The function that sends requests to the world, if it is not the one of the browser. */
+  readonly fetch?: typeof fetch;
+  /** The user of the world. */
+  user(): Promise<User>;
+  token(kind: Reader, mustRenew: boolean): Promise<string>;
+  /** Returns the ids of the items that have changed. */
+  edit(view: ViewId, edit: Edit): Promise<string[]>;
+  /** Makes the next request of a collection fail. */
+  fault(view: ViewId, fault: FakeFaults): Promise<void>;
+  expireLinks(view: ViewId): Promise<void>;
+  revokeTokens(): Promise<void>;
+  conditions(): Promise<Conditions>;
+  setLatency(ms: number): Promise<void>;
+  setBandwidth(bytesPerSecond: number | null): Promise<void>;
+  keepFault(id: string, fault: LastingFault): Promise<void>;
+  endFault(id: string): Promise<void>;
+  /** Makes the next call check whether the world still exists: its server may have restarted. */
+  checkAgain(): void;
 }

@@ -219,6 +219,12 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
             world.clear_faults();
             Ok(Value::Null)
         }
+        ("DELETE", ["faults", id]) => {
+            if !id.parse().is_ok_and(|id| world.remove_fault(id)) {
+                return Err((404, format!("there is no fault rule {id}")));
+            }
+            Ok(Value::Null)
+        }
         ("POST", ["expire"]) => {
             let which = match body.get("collection") {
                 None | Some(Value::Null) => None,

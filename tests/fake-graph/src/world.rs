@@ -207,6 +207,13 @@ impl World {
         Ok(ids)
     }
 
+    /// Removes a rule by its id. Returns whether there was one.
+    pub fn remove_fault(&mut self, id: u64) -> bool {
+        let before = self.rules.len();
+        self.rules.retain(|rule| rule.id != id);
+        self.rules.len() < before
+    }
+
     /// Removes all rules. Keeps the counts of faults.
     pub fn clear_faults(&mut self) {
         self.rules.clear();

@@ -154,6 +154,26 @@ fn every_function_of_a_world_has_a_route() {
     assert_eq!(c.ok("GET", "/control/worlds/x/log", Value::Null)[0]["n"], 6);
 }
 
+#[test]
+fn a_fault_that_stays_on_acts_until_its_rule_is_removed() {
+    let mut c = Control::new();
+    let world = c.ok("POST", "/control/worlds", json!({ "id": "x" }));
+    let token = world["tokens"]["delegated"].as_str().unwrap();
+    let status = |c: &mut Control| c.0.handle(&Request::get("/w/x/v1.0/contacts/delta", token), NOW).status;
+    assert_eq!(status(&mut c), 200);
+    let rules =
+        json!([{ "fault": "empty503", "times": null }, { "fault": "hang", "match": { "kind": "item" } }]);
+    let ids = c.ok("POST", "/control/worlds/x/faults", rules)["ids"].clone();
+    assert_eq!([status(&mut c), status(&mut c)], [503, 503]);
+    let first = format!("/control/worlds/x/faults/{}", ids[0]);
+    c.ok("DELETE", &first, Value::Null);
+    assert_eq!(status(&mut c), 200);
+    assert_eq!(c.send("DELETE", &first, Value::Null).status, 404);
+    assert_eq!(c.send("DELETE", "/control/worlds/x/faults/one", Value::Null).status, 404);
+    let left = c.ok("GET", "/control/worlds/x/faults", Value::Null)["rules"].clone();
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["id"]), (1, &ids[1]));
+}
+
 #[cfg(feature = "server")]
 mod server {
     use super::*;
