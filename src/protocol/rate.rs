@@ -31,6 +31,8 @@ pub enum Workload {
 const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
 /// How long a stored throttle time that was read is not read again.
 const STORED_FRESH: Duration = Duration::from_millis(1000.0);
+/// A request that has waited for longer reads it in any case.
+const LONG_WAIT: Duration = Duration::from_millis(20.0);
 /// The maximum difference between the clocks of two tabs of one machine.
 const MAX_CLOCK_SKEW: Duration = Duration::from_millis(60_000.0);
 /// The throttle time before any throttle: in the past on every clock.
@@ -145,10 +147,11 @@ impl RateLimiter {
     }
 
     /// Whether the stored throttle time has to be read before a request, because another tab may
-    /// have stored one since the last read.
-    pub fn has_to_read_stored(&self, now: Instant) -> bool {
+    /// have stored one since the last read. `waited`: how long the request waited for the requests
+    /// of other tabs, whose responses may be throttles.
+    pub fn has_to_read_stored(&self, waited: Duration, now: Instant) -> bool {
         let age = now - self.read_stored_at;
-        age < Duration::ZERO || age >= STORED_FRESH
+        age < Duration::ZERO || age >= STORED_FRESH || waited > LONG_WAIT
     }
 
     /// The stored throttle time, or that there is none, was read.
@@ -231,13 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_throttle_time_is_read_again_after_a_second_or_when_the_clock_was_set_back() {
+    fn a_stored_throttle_time_is_read_again_after_a_second_or_a_wait_for_another_tab() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
-        assert!(limiter.has_to_read_stored(NOW));
+        assert!(limiter.has_to_read_stored(ms(0.0), NOW));
         limiter.read_stored(NOW);
-        assert!(!limiter.has_to_read_stored(NOW + ms(999.0)));
-        assert!(limiter.has_to_read_stored(NOW + ms(1000.0)));
-        assert!(limiter.has_to_read_stored(NOW - ms(1.0)));
+        assert!(!limiter.has_to_read_stored(ms(20.0), NOW + ms(999.0)));
+        assert!(limiter.has_to_read_stored(ms(0.0), NOW + ms(1000.0)));
+        assert!(limiter.has_to_read_stored(ms(0.0), NOW - ms(1.0)), "the clock was set back");
+        assert!(limiter.has_to_read_stored(ms(21.0), NOW + ms(1.0)), "it waited for another tab");
     }
 
     #[test]

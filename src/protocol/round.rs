@@ -301,7 +301,8 @@ enum Continuation {
     Request,
     Prepare,
     Deliver,
-    SleepUntil(Instant, WaitReason),
+    /// Waits for this long, counted from the instant.
+    Sleep(Duration, WaitReason, Instant),
     Fail(Box<Error>),
     GiveUp(Box<Error>),
     Resync(Box<Refusal>, Duration),
@@ -472,6 +473,10 @@ impl Round {
             // The host has a network, or reports one.
             self.attempts.offline_since = None;
         }
+        if self.state == State::Fetching && !matches!(input, Input::Page(_) | Input::Master(_)) {
+            // The pages after one that did not arrive are requested again.
+            self.ahead.clear();
+        }
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
             (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
@@ -548,8 +553,8 @@ impl Round {
             Continuation::Request => self.sign_in(TokenReason::Next),
             Continuation::Prepare => self.prepare(now),
             Continuation::Deliver => self.deliver_pending(now),
-            Continuation::SleepUntil(until, reason) => {
-                self.sleep((until - now).max(Duration::ZERO), reason, now)
+            Continuation::Sleep(span, reason, since) => {
+                self.sleep_since(since, span, Resume::Request, reason, now)
             }
             Continuation::Fail(failure) => self.fail(failure, now),
             Continuation::GiveUp(failure) => self.give_up(failure, now),

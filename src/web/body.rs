@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use futures_channel::oneshot;
-use js_sys::{ArrayBuffer, JsString, Uint8Array};
+use js_sys::JsString;
 use wasm_bindgen::prelude::*;
 
 use super::js::{call, flag, get, get_number, settled};
@@ -18,7 +18,7 @@ extern "C" {
     #[wasm_bindgen(constructor, catch)]
     fn new(label: &str, options: &JsValue) -> Result<TextDecoder, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn decode(this: &TextDecoder, bytes: &JsValue) -> Result<JsString, JsValue>;
+    fn decode(this: &TextDecoder, bytes: &JsValue, options: &JsValue) -> Result<JsString, JsValue>;
 }
 
 /// The result of reading a body.
@@ -43,68 +43,15 @@ impl LinkSearch {
         Self(Cell::new(Some(sender)))
     }
 
-    /// Searches the bytes that have arrived, unless the search is over.
-    fn search(&self, chunks: &Chunks) {
+    /// Searches the text that has arrived, unless the search is over.
+    fn search(&self, text: &JsString) {
         let Some(sender) = self.0.take().filter(|sender| !sender.is_canceled()) else { return };
-        let Some(bytes) = chunks.join(MAX_HEAD) else { return };
-        // A character that is cut in two at the end becomes another one, which ends the text too.
-        match head::read(&String::from_utf8_lossy(&bytes.to_vec())) {
+        match head::read(&beginning(text, MAX_HEAD)) {
             Head::NextLink(link) => drop(sender.send(link)),
-            Head::Incomplete if bytes.length() < MAX_HEAD => self.0.set(Some(sender)),
+            Head::Incomplete if text.length() < MAX_HEAD => self.0.set(Some(sender)),
             Head::Incomplete | Head::NoLink => {}
         }
     }
-}
-
-/// The chunks of a body.
-#[derive(Default)]
-struct Chunks {
-    chunks: Vec<JsValue>,
-    length: u32,
-}
-
-impl Chunks {
-    /// Takes a chunk. Returns `None` if it is not an array of bytes.
-    fn push(&mut self, chunk: JsValue) -> Option<u32> {
-        let length = byte_length(&chunk).filter(|_| ArrayBuffer::is_view(&chunk))?;
-        self.length = self.length.checked_add(length)?;
-        self.chunks.push(chunk);
-        Some(length)
-    }
-
-    /// Copies at most `limit` bytes from the beginning.
-    fn join(&self, limit: u32) -> Option<Uint8Array> {
-        let joined = Uint8Array::new_with_length(self.length.min(limit));
-        let mut end = 0;
-        for chunk in &self.chunks {
-            let rest = joined.length() - end;
-            if rest == 0 {
-                break;
-            }
-            let part = call(chunk, "subarray", &[&0.into(), &rest.into()]).ok()?;
-            call(&joined, "set", &[&part, &end.into()]).ok()?;
-            end += byte_length(&part)?;
-        }
-        Some(joined)
-    }
-
-    /// Decodes the bytes at once: a decoder that keeps its state from chunk to chunk is slower, in
-    /// Node three times.
-    fn text(&self) -> Option<JsString> {
-        let decoder = TextDecoder::new("utf-8", &flag("fatal", true)).ok()?;
-        match &self.chunks[..] {
-            [only] => decoder.decode(only).ok(),
-            _ => decoder.decode(&self.join(self.length)?.into()).ok(),
-        }
-    }
-}
-
-/// The length of an array whose elements are bytes.
-fn byte_length(array: &JsValue) -> Option<u32> {
-    let length = get_number(array, "byteLength")?;
-    let is_of_bytes = get_number(array, "length") == Some(length);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared before")]
-    (is_of_bytes && (0.0..=f64::from(u32::MAX)).contains(&length)).then_some(length as u32)
 }
 
 /// Cancels the stream when the read is dropped: a custom `fetch` may ignore its signal.
@@ -124,7 +71,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// Reads a stream as UTF-8. `idle` is the longest time between two chunks. Adds the bytes that
-/// arrive to `received`, and searches them for the link of the next page.
+/// arrive to `received`, and searches the text for the link of the next page.
 pub async fn read_stream(
     stream: &JsValue,
     idle: Duration,
@@ -133,7 +80,8 @@ pub async fn read_stream(
 ) -> Body {
     let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Incomplete };
     let mut guard = CancelOnDrop(Some(reader.clone()));
-    let mut chunks = Chunks::default();
+    let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
+    let mut text = JsString::from("");
     loop {
         let Ok(reading) = call(&reader, "read", &[]) else { return Body::Incomplete };
         let Some(chunk) = with_timeout(idle, settled(reading)).await else { return Body::Stalled };
@@ -141,13 +89,19 @@ pub async fn read_stream(
             guard.0 = None;
             return Body::Incomplete;
         };
-        if get(&chunk, "done").is_truthy() {
-            guard.0 = None;
-            return chunks.text().map_or(Body::NotUtf8, Body::Text);
+        let is_last = get(&chunk, "done").is_truthy();
+        let bytes = get(&chunk, "value");
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length")]
+        received.set(received.get() + get_number(&bytes, "byteLength").unwrap_or_default() as u64);
+        match decoder.decode(&bytes, &flag("stream", !is_last)) {
+            Ok(piece) => text = text.concat(&piece),
+            Err(_) => return Body::NotUtf8,
         }
-        let Some(length) = chunks.push(get(&chunk, "value")) else { return Body::NotUtf8 };
-        received.set(received.get() + u64::from(length));
-        next_link.search(&chunks);
+        next_link.search(&text);
+        if is_last {
+            guard.0 = None;
+            return Body::Text(text);
+        }
     }
 }
 

@@ -402,7 +402,6 @@ impl Query {
             client_request_id: None,
             acknowledgement: None,
             listeners: JsValue::UNDEFINED,
-            throttle_revision: None,
             sweep_cursor: Cursor::default(),
             thrown: JsValue::UNDEFINED,
             cause: JsValue::UNDEFINED,

@@ -79,8 +79,6 @@ pub struct Driver {
     pub acknowledgement: Option<Acknowledgement>,
     /// The promise of the listeners of the last commit, or undefined.
     pub listeners: JsValue,
-    /// The revision of the stored throttle time.
-    pub throttle_revision: Option<String>,
     /// The position of the sweep.
     pub sweep_cursor: Cursor,
     /// The last error of the caller's `fetch`; undefined after a response.
@@ -146,8 +144,14 @@ impl Driver {
         match step {
             Step::Load => self.load().await,
             Step::SignIn(reason) => self.sign_in(&reason).await,
-            Step::Fetch(url) => self.fetch_page(url).await,
-            Step::Receive => self.receive_page().await,
+            Step::Fetch(url) => {
+                let result = self.fetch_page(url).await;
+                self.or_abandon_ahead(result)
+            }
+            Step::Receive => {
+                let result = self.receive_page().await;
+                self.or_abandon_ahead(result)
+            }
             Step::FetchMaster(url) => self.fetch_master(url).await,
             Step::StoreThrottle(until) => self.store_throttle(until).await,
             Step::Apply => self.apply().await,
@@ -289,7 +293,6 @@ impl Driver {
             report.bytes += sent.bytes;
             report.store_time += sent.store_time;
         }
-        self.throttle_revision = sent.throttle_revision;
         if !sent.client_request_id.is_empty() {
             self.client_request_id = Some(sent.client_request_id);
         }
@@ -309,23 +312,8 @@ impl Driver {
         })
     }
 
-    /// Stores until when the scope is throttled, unless another tab has stored a later time. Tries
-    /// at most twice: the limiter of this client knows the time even if the store refuses it.
-    async fn store_throttle(&mut self, until: Instant) -> Result<Input> {
-        let now = now();
-        self.limiter.rate.borrow_mut().throttled(until, now);
-        for _ in 0..2 {
-            let batch = Batch::of_throttle(self.throttle_revision.clone(), until, now);
-            if self.write(&self.keys.throttle, batch, None).await?.is_written() {
-                break;
-            }
-            let stored =
-                self.timed(async { self.session.store().await?.throttle(&self.keys.throttle).await }).await?;
-            if stored.as_ref().is_some_and(|stored| stored.until >= until) {
-                break;
-            }
-            self.throttle_revision = stored.map(|stored| stored.revision);
-        }
+    async fn store_throttle(&self, until: Instant) -> Result<Input> {
+        self.timed(self.session.store_throttle(&self.keys.throttle, &self.limiter, until)).await?;
         Ok(Input::ThrottleStored)
     }
 
@@ -456,6 +444,7 @@ impl Driver {
     /// Completes the round. Releases its lock before the listeners of the last page return: they
     /// may wait for another round of the query.
     async fn complete(&mut self) {
+        self.ahead.clear();
         self.display.show(&self.display.in_phase("idle"));
         self.host.release();
         if !self.consumer.has_left() {

@@ -1,5 +1,6 @@
 //! Sends the request of the current page, and those of the next pages ahead of time.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,10 +20,11 @@ use crate::protocol::time::Instant;
 impl Driver {
     /// Waits for the page that was requested ahead.
     pub(super) async fn receive_page(&mut self) -> Result<Input> {
-        let Some(Ahead { end, token, next_link }) = self.ahead.pop_front() else {
+        let Some(Ahead { end, token, next_link, queued }) = self.ahead.pop_front() else {
             return Err(Error::new(Code::Internal, "no page was requested ahead").into());
         };
         self.display.show_working();
+        let _ = self.display.queue_for_slot(queued).await;
         let (result, sent) = match next_link {
             Some(next_link) => self.look_ahead_during(end_of(end), next_link).await,
             None => end_of(end).await,
@@ -77,8 +79,11 @@ impl Driver {
         let now = now();
         let Some(request) = next_request(&self.round.borrow(), now) else { return false };
         let (prepared, next_link) = self.page_request(request.clone());
+        let (sender, queued) = oneshot::channel();
+        prepared.queued.set(Some(sender));
         let Some(end) = prepared.send_ahead() else { return false };
-        self.ahead.push_back(Ahead { end, token: self.token.clone(), next_link: Some(next_link) });
+        let (token, next_link) = (self.token.clone(), Some(next_link));
+        self.ahead.push_back(Ahead { end, token, next_link, queued });
         self.round.borrow_mut().sent_ahead(request);
         true
     }
@@ -89,6 +94,14 @@ impl Driver {
         self.display.show_working();
         let prefer = self.round.borrow().prefer();
         self.page_request(Request { url, prefer })
+    }
+
+    /// Drops the requests that were sent ahead if the page before them did not arrive.
+    pub(super) fn or_abandon_ahead(&mut self, result: Result<Input>) -> Result<Input> {
+        if !matches!(result, Ok(Input::Page(_))) {
+            self.ahead.clear();
+        }
+        result
     }
 
     fn page_request(&self, Request { url, prefer }: Request) -> (PageRequest, oneshot::Receiver<String>) {
@@ -104,6 +117,7 @@ impl Driver {
             token: self.token.clone(),
             signal: self.signal.clone(),
             next_link: LinkSearch::new(sender),
+            queued: Cell::default(),
         };
         (request, next_link)
     }

@@ -50,6 +50,8 @@ pub struct PageRequest {
     pub signal: AbortSignal,
     /// Reports the nextLink while the page arrives.
     pub next_link: LinkSearch,
+    /// Dropped when the request no longer waits for a slot.
+    pub queued: Cell<Option<oneshot::Sender<()>>>,
 }
 
 /// What is known about a request, whether it was sent or not.
@@ -61,8 +63,6 @@ pub struct Sent {
     pub duration: Duration,
     /// The number of bytes that arrived.
     pub bytes: u64,
-    /// The revision of the stored throttle time.
-    pub throttle_revision: Option<String>,
     /// The time that the store took.
     pub store_time: Duration,
 }
@@ -96,7 +96,7 @@ impl PageRequest {
             };
             if let (Ok(Outcome::Fetched(Fetched::Refused(refusal))), sent) = &mut end {
                 refusal.received_at = Some(now());
-                self.apply_throttle(refusal, sent.throttle_revision.clone());
+                self.apply_throttle(refusal);
             }
             // The permit is dropped afterwards: the round may have to report a throttle to the
             // scope before the next request is sent.
@@ -107,15 +107,15 @@ impl PageRequest {
 
     /// Applies a throttle to the scope at once, because the round may read this response late, or
     /// never.
-    fn apply_throttle(&self, refusal: &Refusal, throttle_revision: Option<String>) {
+    fn apply_throttle(&self, refusal: &Refusal) {
         let now = now();
         let Some(until) = refusal.throttled_until(now).filter(|until| *until > now) else { return };
         self.limiter.rate.borrow_mut().throttled(until, now);
-        let (session, key) = (Rc::clone(&self.session), self.throttle_key.clone());
+        let (session, limiter) = (Rc::clone(&self.session), Rc::clone(&self.limiter));
+        let key = self.throttle_key.clone();
         spawn_local(async move {
-            // If the store refuses it, the limiter of this client still knows it.
-            let batch = Batch::of_throttle(throttle_revision, until, now);
-            let _ = session.commit(&key, batch, None).await;
+            // If the store fails, the limiter of this client still knows it.
+            let _ = session.store_throttle(&key, &limiter, until).await;
         });
     }
 
@@ -126,9 +126,10 @@ impl PageRequest {
     }
 
     async fn try_send(&self, sent: &mut Sent, is_ahead: bool) -> StoreResult<Outcome> {
-        // First: another tab may be throttled during the wait.
+        let queued_at = now();
         let _slot = self.take_slot(is_ahead).await;
-        self.read_throttle(sent).await?;
+        drop(self.queued.take());
+        self.read_throttle(now() - queued_at, sent).await?;
         let delay = if is_ahead { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
@@ -173,15 +174,16 @@ impl PageRequest {
         let limit = self.query.workload.shared_limit()?;
         let slot = Slot::take(&self.display.host, &self.throttle_key, limit);
         let slot = with_timeout(self.session.policy.timeout, slot);
-        // The round still works on the page before.
+        // The round still works on the page before. If it needs this one, it shows the wait.
         if is_ahead { slot.await } else { self.display.queue_for_slot(slot).await }
     }
 
     /// Reads the stored throttle time, unless that happened within the last second: another tab, or
-    /// this one before a reload, may have written it.
-    async fn read_throttle(&self, sent: &mut Sent) -> StoreResult<()> {
+    /// this one before a reload, may have written it. `waited`: how long the request waited for a
+    /// slot.
+    async fn read_throttle(&self, waited: Duration, sent: &mut Sent) -> StoreResult<()> {
         let started_at = now();
-        if self.limiter.rate.borrow().has_to_read_stored(started_at) {
+        if self.limiter.rate.borrow().has_to_read_stored(waited, started_at) {
             let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
             let read_at = now();
             sent.store_time = read_at - started_at;
@@ -192,7 +194,6 @@ impl PageRequest {
                 rate.adopt_stored(stored.until, stored.at, read_at);
             }
         }
-        sent.throttle_revision = self.limiter.throttle_revision.borrow().clone();
         Ok(())
     }
 }
@@ -205,6 +206,8 @@ pub struct Ahead {
     pub token: String,
     /// The nextLink of its page, as soon as it has arrived. `None` once it has been used.
     pub next_link: Option<oneshot::Receiver<String>>,
+    /// Resolves when the request no longer waits for a slot of its mailbox.
+    pub queued: oneshot::Receiver<()>,
 }
 
 /// Waits for the result of a request that was sent ahead.

@@ -15,7 +15,7 @@ use super::error::{ErrorFactory, RoundError, closed, round_left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
 use super::store::Store;
-use super::timers::with_timeout;
+use super::timers::{now, with_timeout};
 use super::token::Tokens;
 use crate::protocol::backoff::Policy;
 use crate::protocol::endpoint::Endpoint;
@@ -24,6 +24,7 @@ use crate::protocol::identity::Identity;
 use crate::protocol::names::KnownNames;
 use crate::protocol::query::{Query, key_prefix};
 use crate::protocol::rate::Workload;
+use crate::protocol::time::Instant;
 
 /// The keys under which a query's state is stored.
 #[derive(Clone)]
@@ -151,6 +152,34 @@ impl Session {
         receiver
             .await
             .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit ended without a result").into()))
+    }
+
+    /// Stores until when a scope is throttled, unless another tab has stored a later time. Tries at
+    /// most twice: the limiter of this client knows the time even if the store refuses it.
+    pub async fn store_throttle(
+        self: &Rc<Self>,
+        key: &str,
+        limiter: &Limiter,
+        until: Instant,
+    ) -> StoreResult<()> {
+        let now = now();
+        limiter.rate.borrow_mut().throttled(until, now);
+        for _ in 0..2 {
+            // Another response may have named a later time meanwhile.
+            let latest = until.max(limiter.rate.borrow().throttled_until(now));
+            let batch = Batch::of_throttle(limiter.throttle_revision.borrow().clone(), latest, now);
+            let revision = batch.revision.clone();
+            if self.commit(key, batch, None).await?.is_written() {
+                limiter.throttle_revision.replace(Some(revision));
+                break;
+            }
+            let stored = self.store().await?.throttle(key).await?;
+            limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
+            if stored.is_some_and(|stored| stored.until >= until) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reports the end of a commit to its acknowledgement and its round. If the store refused it,

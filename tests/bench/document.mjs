@@ -26,10 +26,10 @@ A first round over a network is faster, because requests, transfer and commits o
 latency there is nothing to overlap, and the work beyond that of the loop shows:
 
 - **Node, events.** Of the CPU time of a round (V8's profiler, 40 rounds of 20 × 200 events), 25 % is
-  \`JSON.parse\`, 15 to 23 % garbage collection, 6 % the decoding of the bodies, 4 % their creation by
-  the bench: the host's part, which the reference has too. About 30 % is deltalink's: reading ids,
-  markers and types of each item 11 %, the commit into the store in memory 6 %, comparing and
-  applying 5 %, the rest requests and timers.
+  \`JSON.parse\`, 15 % garbage collection, 13 % the decoding of the bodies, 4 % their creation by the
+  bench: the host's part, which the reference has too. The rest is deltalink's: above all reading ids,
+  markers and types of each item, about 10 %, comparing and applying 4 %, and the commit into the
+  store in memory 4 %.
 - **Node, users.** The items are five times smaller, so that the host's part is small (parsing 11 %,
   garbage collection 15 %) and the work for each item and for each of the 40 requests outweighs it:
   id, marker and row 35 %, request, timeout and abort signal 25 %.

@@ -35,7 +35,7 @@ impl Round {
     pub fn next_request_after(&self, next: &str, now: Instant) -> Option<Request> {
         let is_first_attempt = self.state == State::Fetching && self.attempts.tries == 1;
         let is_master = matches!(self.target, Target::Master(_));
-        if !is_first_attempt || is_master || self.closes_cycle(next) || self.grows_page_size() {
+        if !is_first_attempt || is_master || self.closes_cycle(next) || self.grows_page_size(0) {
             return None;
         }
         self.request_ahead(next, 1, now)
@@ -47,7 +47,7 @@ impl Round {
     pub fn next_request_beyond(&self, next: &str, now: Instant) -> Option<Request> {
         let is_committing = matches!(self.state, State::Committing(_));
         let repeats = self.ahead.iter().any(|ahead| ahead.url == next);
-        if !is_committing || repeats || self.closes_cycle(next) || self.grows_page_size() {
+        if !is_committing || repeats || self.closes_cycle(next) || self.grows_page_size(1) {
             return None;
         }
         self.request_ahead(next, 2, now)

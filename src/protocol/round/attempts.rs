@@ -150,9 +150,22 @@ impl Round {
         reason: WaitReason,
         now: Instant,
     ) -> Step {
+        self.sleep_since(now, span, resume, reason, now)
+    }
+
+    /// Waits until `span` after `since`.
+    pub(super) fn sleep_since(
+        &mut self,
+        since: Instant,
+        span: Duration,
+        resume: Resume,
+        reason: WaitReason,
+        now: Instant,
+    ) -> Step {
         self.attempts.sleep_began = now;
         self.report.waits.push(Wait { reason, ms: span });
-        self.transition(State::Sleeping(resume), Step::Sleep(span, reason))
+        let rest = (since + span - now).max(Duration::ZERO);
+        self.transition(State::Sleeping(resume), Step::Sleep(rest, reason))
     }
 
     /// Stores the throttle time of the scope, so that neither a reload nor another query sends a
@@ -207,7 +220,7 @@ impl Round {
         let until = (now + wait).min(Instant::LAST);
         if self.attempts.failures < max_attempts && wait <= self.config.policy.max_wait {
             return if is_scope_wide {
-                self.store_throttle(until, Continuation::SleepUntil(until, reason), now)
+                self.store_throttle(until, Continuation::Sleep(wait, reason, now), now)
             } else {
                 self.sleep(wait, reason, now)
             };

@@ -44,7 +44,7 @@ impl Round {
         }
         let had_failures = self.attempts.tries > 1;
         self.request_succeeded();
-        if self.grows_page_size() {
+        if self.grows_page_size(0) {
             self.grow_page_size();
         }
         let mut record = Record {

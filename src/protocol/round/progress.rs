@@ -154,9 +154,10 @@ impl Round {
         matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_anchor(next)
     }
 
-    /// Whether a reduced page size grows after the current page.
-    pub(super) fn grows_page_size(&self) -> bool {
-        self.record.page_size.is_some() && self.position.page_index % PAGES_PER_GROWTH == PAGES_PER_GROWTH - 1
+    /// Whether a reduced page size grows when the page at this distance from the current one arrives.
+    pub(super) fn grows_page_size(&self, distance: u32) -> bool {
+        let index = self.position.page_index.saturating_add(distance);
+        self.record.page_size.is_some() && index % PAGES_PER_GROWTH == PAGES_PER_GROWTH - 1
     }
 
     /// Doubles a reduced page size, up to the configured one, or until Graph chooses it again.

@@ -147,7 +147,7 @@ impl Round {
         resets.push(now);
         let restarted = self.record.restarted;
         let record = Record { reset_times: resets, restarted, ..self.record.without_link() };
-        let step = self.restart(record, Continuation::SleepUntil(now + spread, WaitReason::Resync));
+        let step = self.restart(record, Continuation::Sleep(spread, WaitReason::Resync, now));
         let location = self
             .config
             .query

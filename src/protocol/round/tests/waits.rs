@@ -78,6 +78,7 @@ fn a_wait_that_graph_asks_for_ends_when_the_throttle_ends_however_long_the_store
         bench.step(later("7"));
         bench.now += ms(store_time);
         assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(wait), WaitReason::Throttled));
+        assert_eq!(bench.round.report.waits.last().unwrap().ms, ms(7000.0), "the store takes a part of it");
     }
 }
 
