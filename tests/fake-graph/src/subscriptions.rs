@@ -188,8 +188,8 @@ impl World {
         }
         let lifetime = kind.minutes * MINUTE;
         let expires = expiry(body, lifetime, now)?;
-        if kind.is_teams && expires - now > LIFECYCLE_AFTER && body.get("lifecycleNotificationUrl").is_none()
-        {
+        let has_lifecycle = body.get("lifecycleNotificationUrl").is_some_and(Value::is_string);
+        if kind.is_teams && expires - now > LIFECYCLE_AFTER && !has_lifecycle {
             return Err(refused(
                 "lifecycleNotificationUrl is a required property for subscription creation on this resource when the \
                  expirationDateTime value is set to greater than 1 hour",
@@ -277,7 +277,7 @@ fn required<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Fai
 /// Refuses a URL without https (Graph's page "subscription resource type").
 fn url(body: &Map<String, Value>, name: &str) -> Result<(), Failure> {
     match body.get(name) {
-        None => Ok(()),
+        None | Some(Value::Null) => Ok(()),
         Some(Value::String(url)) if url.starts_with("https://") && url.len() > "https://".len() => Ok(()),
         Some(_) => Err(refused(format!("The property '{name}' must be an https URL."))),
     }
