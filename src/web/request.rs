@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortSignal;
 
-use super::batch::{Batch, StoreResult};
+use super::batch::StoreResult;
 use super::body::LinkSearch;
 use super::error::RoundError;
 use super::fetch::{Fetched, Get, client_request_id};
@@ -94,7 +94,7 @@ impl PageRequest {
                 Either::Left(_) => return,
                 Either::Right((end, _)) => end,
             };
-            if let (Ok(Outcome::Fetched(Fetched::Refused(refusal))), sent) = &mut end {
+            if let (Ok(Outcome::Fetched(Fetched::Refused(refusal))), _) = &mut end {
                 refusal.received_at = Some(now());
                 self.apply_throttle(refusal);
             }
