@@ -147,6 +147,10 @@ class FakeGraph {
     this.#request("POST", "revoke");
   }
 
+  subscriptions() {
+    return this.#request("GET", "subscriptions");
+  }
+
   requests() {
     return this.#request("GET", "log").map((entry) => renamed(entry, camel));
   }
@@ -179,10 +183,12 @@ class FakeGraph {
     const { origin } = new URL(this.endpoint);
     if (!request.url.startsWith(`${origin}/`))
       throw new TypeError(`the fake Graph is at ${origin}, the request was for ${request.url}`);
+    const sent = request.body ? await request.text() : "";
     const text = this.#fake.handle(
       request.method,
       request.url.slice(origin.length),
       JSON.stringify([...request.headers]),
+      sent,
       this.#time(),
     );
     const end = text.indexOf("\n");

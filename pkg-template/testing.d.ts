@@ -5,6 +5,7 @@ import type {
   Group,
   Message,
   OrgContact,
+  Subscription,
   User,
 } from "@microsoft/microsoft-graph-types";
 import type { DeltaStore, TokenRequest } from "deltalink";
@@ -151,6 +152,12 @@ export interface FakeGraph {
   /** Refuses all tokens issued so far. */
   revokeTokens(): void;
 
+  /**
+   * Returns the subscriptions to change notifications that have not expired. The fake keeps them by
+   * Graph's rules, but sends no notifications.
+   */
+  subscriptions(): (Subscription & { id: string })[];
+
   /** Returns the requests so far, the oldest first. */
   requests(): FakeRequest[];
   /** Empties the list of requests. */
@@ -248,9 +255,10 @@ export interface FakeMatch {
   collection?: FakeCollection;
   /**
    * `initial`: the first request of a round without a link. `next`, `delta`: a request with that
-   * link. `item`: a request for a single item. Default `"any"`.
+   * link. `item`: a request for a single item. `subscription`: one for subscriptions. Default
+   * `"any"`.
    */
-  kind?: "initial" | "next" | "delta" | "item" | "any";
+  kind?: "initial" | "next" | "delta" | "item" | "subscription" | "any";
   /** The number of matching requests to skip first. Default 0. */
   skip?: number;
   /** A substring of the URL. */
@@ -269,7 +277,7 @@ export interface FakeRequest {
   /** The path and the query. */
   url: string;
   collection: FakeCollection | null;
-  kind: "initial" | "next" | "delta" | "item" | "unexpected";
+  kind: "initial" | "next" | "delta" | "item" | "subscription" | "unexpected";
   /** The status of the response; 0 if there was none. */
   status: number;
   /** The headers. Instead of a token, `authorization` is `delegated`, `app`, `other` or `none`. */

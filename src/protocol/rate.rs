@@ -3,7 +3,8 @@
 //!
 //! 1. After a throttle no request of the scope is sent before the time that Graph gave (invariant
 //!    10). A stored time counts only if it was written in the past and is not absurdly far off,
-//!    because a clock may have been wrong.
+//!    because a clock may have been wrong. It is read again a second after the last read: a read
+//!    before each request would wait for the commits of the store.
 //! 2. Concurrency is capped. After a throttle it drops to 1 with jitter, then grows by 1 per
 //!    successful response.
 //! 3. Requests per period are capped at the documented limits. The client does not
@@ -28,6 +29,8 @@ pub enum Workload {
 
 /// A stored wait that is longer than a week is ignored.
 const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
+/// How long a stored throttle time that was read is not read again.
+const STORED_FRESH: Duration = Duration::from_millis(1000.0);
 /// The maximum difference between the clocks of two tabs of one machine.
 const MAX_CLOCK_SKEW: Duration = Duration::from_millis(60_000.0);
 /// The throttle time before any throttle: in the past on every clock.
@@ -89,6 +92,8 @@ pub struct RateLimiter {
     /// The throttle time, and when Graph set it.
     until: Instant,
     at: Instant,
+    /// When the stored throttle time was read last.
+    read_stored_at: Instant,
     /// The current cap of concurrent requests.
     limit: u32,
     /// The remaining requests of the period, and when they were computed.
@@ -100,7 +105,15 @@ impl RateLimiter {
     /// A limiter without history.
     pub fn new(workload: Workload) -> Self {
         let (limit, tokens, _) = workload.limits();
-        Self { workload, until: LONG_AGO, at: LONG_AGO, limit, tokens, refilled_at: LONG_AGO }
+        Self {
+            workload,
+            until: LONG_AGO,
+            at: LONG_AGO,
+            read_stored_at: LONG_AGO,
+            limit,
+            tokens,
+            refilled_at: LONG_AGO,
+        }
     }
 
     /// The throttle time, or an instant in the past.
@@ -129,6 +142,18 @@ impl RateLimiter {
     /// Allows one request at a time, as after a throttle.
     pub fn restrict(&mut self) {
         self.limit = 1;
+    }
+
+    /// Whether the stored throttle time has to be read before a request, because another tab may
+    /// have stored one since the last read.
+    pub fn has_to_read_stored(&self, now: Instant) -> bool {
+        let age = now - self.read_stored_at;
+        age < Duration::ZERO || age >= STORED_FRESH
+    }
+
+    /// The stored throttle time, or that there is none, was read.
+    pub fn read_stored(&mut self, now: Instant) {
+        self.read_stored_at = now;
     }
 
     /// Adopts the throttle time that another tab stored, or this one before a reload. `at` is when
@@ -203,6 +228,16 @@ mod tests {
             (Workload::Directory.scope("x"), Workload::Teams.scope("")),
             ("directory".into(), "teams".into())
         );
+    }
+
+    #[test]
+    fn a_stored_throttle_time_is_read_again_after_a_second_or_when_the_clock_was_set_back() {
+        let mut limiter = RateLimiter::new(Workload::Outlook);
+        assert!(limiter.has_to_read_stored(NOW));
+        limiter.read_stored(NOW);
+        assert!(!limiter.has_to_read_stored(NOW + ms(999.0)));
+        assert!(limiter.has_to_read_stored(NOW + ms(1000.0)));
+        assert!(limiter.has_to_read_stored(NOW - ms(1.0)));
     }
 
     #[test]

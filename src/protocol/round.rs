@@ -22,7 +22,7 @@
 //! | this one | states, inputs, steps, and every transition between states |
 //! | `resume.rs` | where a round starts, as its record says |
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
-//! | `ahead.rs` | the request for the next page that is sent ahead |
+//! | `ahead.rs` | the requests for the next pages that are sent ahead |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
 //! | `progress.rs` | cycles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
@@ -73,6 +73,7 @@
 //! 14. The next page may be requested as soon as its link has arrived. If the round then
 //!     needs another request, this one is abandoned; the report counts it (9).
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::backoff::{Policy, WaitReason};
@@ -384,8 +385,8 @@ pub struct Round {
     started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
-    /// The request of the next page, if it was sent already.
-    ahead: Option<Request>,
+    /// The requests of the next pages that were sent already, in their order.
+    ahead: VecDeque<Request>,
     /// Where the round continues if the current step fails and the caller decides to retry.
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
@@ -413,7 +414,7 @@ impl Round {
             started_at: now,
             cycle: LinkCycle::default(),
             attempts: Attempts::new(now),
-            ahead: None,
+            ahead: VecDeque::new(),
             resume: None,
             page_size_changed: false,
             has_failed_masters: false,

@@ -4,6 +4,7 @@
 //! hold a borrow over every await, and `free()` or a second call would throw.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -395,7 +396,7 @@ impl Query {
             consumer: consumer.producer(),
             page: PageApplier::default(),
             received: Received::default(),
-            ahead: None,
+            ahead: VecDeque::new(),
             token: String::new(),
             token_error: None,
             client_request_id: None,

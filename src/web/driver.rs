@@ -2,6 +2,7 @@
 //! Contains no policy.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -66,8 +67,8 @@ pub struct Driver {
     pub page: PageApplier<Json>,
     /// The text of the current page, if a consumer gets its items.
     pub received: Received,
-    /// The request of the next page, if it was sent already.
-    pub ahead: Option<Ahead>,
+    /// The requests of the next pages that were sent already, in their order.
+    pub ahead: VecDeque<Ahead>,
     /// The token of the next request.
     pub token: String,
     /// Why Graph would refuse that token for this kind.
@@ -403,7 +404,12 @@ impl Driver {
         self.received.restore(self.page.effects_mut())?;
         let batch = Batch::of_page(expect, record, self.page.effects());
         let acknowledgement = self.acknowledgement.take();
-        match self.write(&self.keys.query, batch, acknowledgement).await? {
+        let (session, key) = (Rc::clone(&self.session), self.keys.query.clone());
+        let started_at = now();
+        let written = async move { session.commit(&key, batch, acknowledgement).await };
+        let committed = self.look_beyond_during(written).await;
+        self.round.borrow_mut().report.store_time += now() - started_at;
+        match committed? {
             Committed::Written(listeners) => {
                 self.listeners = listeners;
                 self.client_request_id = None;

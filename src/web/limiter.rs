@@ -14,6 +14,8 @@ use crate::protocol::time::{Duration, Instant};
 pub struct Limiter {
     /// The limits and the throttle time.
     pub rate: RefCell<RateLimiter>,
+    /// The revision of the stored throttle time, as it was read last.
+    pub throttle_revision: RefCell<Option<String>>,
     in_flight: Cell<u32>,
     waiting: RefCell<VecDeque<oneshot::Sender<()>>>,
 }
@@ -26,6 +28,7 @@ impl Limiter {
     pub fn new(workload: Workload) -> Rc<Self> {
         Rc::new(Self {
             rate: RefCell::new(RateLimiter::new(workload)),
+            throttle_revision: RefCell::default(),
             in_flight: Cell::new(0),
             waiting: RefCell::default(),
         })

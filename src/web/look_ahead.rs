@@ -1,4 +1,4 @@
-//! Sends the request of the current page, and the request of the next page ahead of time.
+//! Sends the request of the current page, and those of the next pages ahead of time.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,11 +19,14 @@ use crate::protocol::time::Instant;
 impl Driver {
     /// Waits for the page that was requested ahead.
     pub(super) async fn receive_page(&mut self) -> Result<Input> {
-        let Some(Ahead { end, token, next_link }) = self.ahead.take() else {
+        let Some(Ahead { end, token, next_link }) = self.ahead.pop_front() else {
             return Err(Error::new(Code::Internal, "no page was requested ahead").into());
         };
         self.display.show_working();
-        let (result, sent) = self.look_ahead_during(end_of(end), next_link).await;
+        let (result, sent) = match next_link {
+            Some(next_link) => self.look_ahead_during(end_of(end), next_link).await,
+            None => end_of(end).await,
+        };
         let input = self.page_input(result, sent)?;
         // Graph has refused an older token, not the current one.
         let is_outdated = token != self.token
@@ -48,21 +51,41 @@ impl Driver {
         }
     }
 
-    /// Sends the request of the next page ahead, if the round allows it and the throttling scope
-    /// has a permit to spare.
-    pub(super) fn send_ahead(&mut self, next_request: impl Fn(&Round, Instant) -> Option<Request>) {
-        let now = now();
-        let Some(request) = next_request(&self.round.borrow(), now) else { return };
-        let (prepared, next_link) = self.page_request(request.clone());
-        if let Some(end) = prepared.send_ahead() {
-            self.ahead = Some(Ahead { end, token: self.token.clone(), next_link });
-            self.round.borrow_mut().sent_ahead(request);
+    /// Waits for a commit. If a page was requested ahead, requests the one after it as soon as its
+    /// link has arrived.
+    pub(super) async fn look_beyond_during<T>(&mut self, commit: impl Future<Output = T>) -> T {
+        let Some(next_link) = self.ahead.front_mut().and_then(|ahead| ahead.next_link.take()) else {
+            return commit.await;
+        };
+        let (output, next_link) = match select(pin!(commit), next_link).await {
+            Either::Left((output, next_link)) => (output, Some(next_link)),
+            Either::Right((Err(_), commit)) => (commit.await, None),
+            Either::Right((Ok(next_link), commit)) => {
+                let is_sent = self.send_ahead(|round, now| round.next_request_beyond(&next_link, now));
+                (commit.await, (!is_sent).then(|| arrived(next_link)))
+            }
+        };
+        if let Some(ahead) = self.ahead.front_mut() {
+            ahead.next_link = next_link;
         }
+        output
     }
 
-    /// Prepares the request that the round needs now. Drops a request that was sent ahead.
+    /// Sends the request of a page ahead, if the round allows it and the throttling scope has a
+    /// permit to spare.
+    pub(super) fn send_ahead(&mut self, next_request: impl Fn(&Round, Instant) -> Option<Request>) -> bool {
+        let now = now();
+        let Some(request) = next_request(&self.round.borrow(), now) else { return false };
+        let (prepared, next_link) = self.page_request(request.clone());
+        let Some(end) = prepared.send_ahead() else { return false };
+        self.ahead.push_back(Ahead { end, token: self.token.clone(), next_link: Some(next_link) });
+        self.round.borrow_mut().sent_ahead(request);
+        true
+    }
+
+    /// Prepares the request that the round needs now. Drops the requests that were sent ahead.
     pub(super) fn prepare(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
-        self.ahead = None;
+        self.ahead.clear();
         self.display.show_working();
         let prefer = self.round.borrow().prefer();
         self.page_request(Request { url, prefer })
@@ -84,4 +107,12 @@ impl Driver {
         };
         (request, next_link)
     }
+}
+
+/// A link that has arrived already.
+fn arrived(link: String) -> oneshot::Receiver<String> {
+    let (sender, receiver) = oneshot::channel();
+    // The receiver is there.
+    let _ = sender.send(link);
+    receiver
 }

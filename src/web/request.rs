@@ -119,17 +119,17 @@ impl PageRequest {
         });
     }
 
-    async fn send_with(&self, _permit: &Permit, is_reserved: bool) -> Ended {
+    async fn send_with(&self, _permit: &Permit, is_ahead: bool) -> Ended {
         let mut sent = Sent::default();
-        let result = self.try_send(&mut sent, is_reserved).await;
+        let result = self.try_send(&mut sent, is_ahead).await;
         (result, sent)
     }
 
-    async fn try_send(&self, sent: &mut Sent, is_reserved: bool) -> StoreResult<Outcome> {
+    async fn try_send(&self, sent: &mut Sent, is_ahead: bool) -> StoreResult<Outcome> {
         // First: another tab may be throttled during the wait.
-        let _slot = self.take_slot().await;
+        let _slot = self.take_slot(is_ahead).await;
         self.read_throttle(sent).await?;
-        let delay = if is_reserved { Duration::ZERO } else { self.limiter.reserve(now()) };
+        let delay = if is_ahead { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
         }
@@ -169,22 +169,30 @@ impl PageRequest {
     /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. The wait
     /// has a timeout, because a page that the system has suspended may hold a slot for ever. After
     /// it, the request is sent without a slot, and Graph may refuse it.
-    async fn take_slot(&self) -> Option<Slot> {
+    async fn take_slot(&self, is_ahead: bool) -> Option<Slot> {
         let limit = self.query.workload.shared_limit()?;
         let slot = Slot::take(&self.display.host, &self.throttle_key, limit);
-        with_timeout(self.session.policy.timeout, slot).await
+        let slot = with_timeout(self.session.policy.timeout, slot);
+        // The round still works on the page before.
+        if is_ahead { slot.await } else { self.display.queue_for_slot(slot).await }
     }
 
-    /// Reads the stored throttle time: another tab, or this one before a reload, may have written
-    /// it.
+    /// Reads the stored throttle time, unless that happened within the last second: another tab, or
+    /// this one before a reload, may have written it.
     async fn read_throttle(&self, sent: &mut Sent) -> StoreResult<()> {
         let started_at = now();
-        let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
-        sent.store_time = now() - started_at;
-        sent.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
-        if let Some(stored) = stored {
-            self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());
+        if self.limiter.rate.borrow().has_to_read_stored(started_at) {
+            let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
+            let read_at = now();
+            sent.store_time = read_at - started_at;
+            let mut rate = self.limiter.rate.borrow_mut();
+            rate.read_stored(read_at);
+            self.limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
+            if let Some(stored) = stored {
+                rate.adopt_stored(stored.until, stored.at, read_at);
+            }
         }
+        sent.throttle_revision = self.limiter.throttle_revision.borrow().clone();
         Ok(())
     }
 }
@@ -195,8 +203,8 @@ pub struct Ahead {
     pub end: oneshot::Receiver<Ended>,
     /// The token that it was sent with.
     pub token: String,
-    /// The nextLink of its page, as soon as it has arrived.
-    pub next_link: oneshot::Receiver<String>,
+    /// The nextLink of its page, as soon as it has arrived. `None` once it has been used.
+    pub next_link: Option<oneshot::Receiver<String>>,
 }
 
 /// Waits for the result of a request that was sent ahead.

@@ -17,6 +17,9 @@ use crate::protocol::report::Outcome;
 use crate::protocol::round::Round;
 use crate::protocol::time::{Duration, Instant};
 
+/// A wait for a slot that is shorter than this is not shown.
+const SLOT_SHOWN_AFTER: Duration = Duration::from_millis(100.0);
+
 /// The status of one round.
 #[derive(Clone)]
 pub struct StatusDisplay {
@@ -63,14 +66,25 @@ impl StatusDisplay {
 
     /// Waits for a permit of a scope that recovers from a throttle. Nothing is shown if it is free.
     pub async fn queue<T>(&self, permit: impl Future<Output = T>) -> T {
+        self.show_after(ready(()), permit).await
+    }
+
+    /// Waits for a slot of a mailbox. Nothing is shown if it is granted quickly: the browser takes
+    /// some time for a free one too.
+    pub async fn queue_for_slot<T>(&self, slot: impl Future<Output = T>) -> T {
+        self.show_after(sleep(SLOT_SHOWN_AFTER), slot).await
+    }
+
+    /// Shows a wait without a known end, once `shown` resolves before it.
+    async fn show_after<T>(&self, shown: impl Future<Output = ()>, wait: impl Future<Output = T>) -> T {
         let queued_at = now();
-        let mut permit = pin!(permit);
-        match select(permit.as_mut(), ready(())).await {
-            Either::Left((permit, _)) => permit,
+        let mut wait = pin!(wait);
+        match select(wait.as_mut(), pin!(shown)).await {
+            Either::Left((output, _)) => output,
             Either::Right(((), _)) => {
-                let permit = self.during(None, WaitReason::Throttled, permit).await;
+                let output = self.during(None, WaitReason::Throttled, wait).await;
                 self.round.borrow_mut().report.add_pacing(now() - queued_at);
-                permit
+                output
             }
         }
     }

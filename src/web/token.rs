@@ -103,8 +103,8 @@ impl Tokens {
     }
 
     /// Returns a token for the next request, from the cache if it fits `reason`. `refused` is the
-    /// token of the last request, which Graph may have refused. `timeout` limits how long the source
-    /// may take.
+    /// token of the last request, which Graph may have refused. `timeout` limits how long the
+    /// source may take.
     pub async fn token(
         &self,
         reason: &TokenReason,

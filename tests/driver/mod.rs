@@ -69,13 +69,18 @@ pub trait Host {
     /// Requests a page, or with `is_master` a series master.
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input>;
 
-    /// Requests the page after the one that is to be applied, and keeps the response for
-    /// [`Self::receive`]. `false` if the host does not look ahead.
+    /// Requests a page before the round needs it, and keeps the response for [`Self::receive`].
+    /// `false` if the host does not look ahead.
     fn request_ahead(&mut self, _request: &Request) -> bool {
         false
     }
 
-    /// Takes the kept response.
+    /// The nextLink in the beginning of the page that was requested ahead.
+    fn next_link_ahead(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes the first of the kept responses.
     fn receive(&mut self) -> Option<Input> {
         panic!("no page was requested ahead")
     }
@@ -153,10 +158,14 @@ pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
             }
             _ => {}
         }
-        if step == Step::Apply
-            && let Some(request) = host.round().next_request(now)
-            && host.request_ahead(&request)
-        {
+        let request = match &step {
+            Step::Apply => host.round().next_request(now),
+            Step::Commit { .. } => {
+                host.next_link_ahead().and_then(|next| host.round().next_request_beyond(&next, now))
+            }
+            _ => None,
+        };
+        if let Some(request) = request.filter(|request| host.request_ahead(request)) {
             host.round().sent_ahead(request);
         }
         match execute(host, &step) {

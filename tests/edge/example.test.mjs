@@ -78,9 +78,6 @@ async function start(name) {
     messages: [],
     requests: [],
     subscriptions: new Map(),
-    /** By id: the path of the notification URL. */
-    paths: new Map(),
-    created: 0,
     respond: () => undefined,
   };
   const outbound = async (request) => {
@@ -92,21 +89,24 @@ async function start(name) {
     made.requests.push(`${request.method} ${path.split("?")[0]}`);
     const replaced = made.respond(path);
     if (replaced) return replaced;
-    if (path.startsWith("/subscriptions")) return subscribed(request, path);
+    if (path.startsWith("/subscriptions")) return subscribed(request, path, await request.text());
     const headers = { authorization: request.headers.get("authorization") };
     const response = await fetch(world.root + path, { headers });
     const text = (await response.text()).replaceAll(world.root, GRAPH);
     return new Response(text, { status: response.status, headers: { "content-type": "application/json" } });
   };
-  async function subscribed(request, path) {
-    const { method } = request;
-    const body = await request.json();
-    const id = path.split("/")[2] ?? `s${(made.created += 1)}`;
-    if (body?.notificationUrl) made.paths.set(id, new URL(body.notificationUrl).pathname);
-    const echo = await made.notify("", { id, query: "?validationToken=a+token" });
-    assert.equal(await echo.text(), "a token");
-    made.subscriptions.set(id, { ...made.subscriptions.get(id), ...body, method });
-    return Response.json({ id, expirationDateTime: body.expirationDateTime });
+  /** Validates the address of a new subscription, and passes the request to the fake Graph. */
+  async function subscribed({ method, headers }, path, body) {
+    if (method === "POST") {
+      const { pathname } = new URL(JSON.parse(body).notificationUrl);
+      const echo = await worker.fetch(`${pathname}?validationToken=a+token`, { method });
+      assert.equal(await echo.text(), "a token");
+    }
+    const authorization = headers.get("authorization");
+    const response = await fetch(world.root + path, { method, body, headers: { authorization } });
+    const subscription = await response.json();
+    if (response.ok) made.subscriptions.set(subscription.id, subscription);
+    return Response.json(subscription, { status: response.status });
   }
   const [{ binding, queue }] = settings.queues.producers;
   const worker = await startWorker(
@@ -140,8 +140,8 @@ async function start(name) {
     logs: [],
     tick: async () =>
       (await worker.miniflare.getWorker("worker")).scheduled({ cron: settings.triggers.crons[0] }),
-    notify: (body, { id = "s1", query = "" } = {}) =>
-      worker.fetch(made.paths.get(id) + query, { method: "POST", body }),
+    notify: (body, [subscription] = made.subscriptions.values()) =>
+      worker.fetch(new URL(subscription.notificationUrl).pathname, { method: "POST", body }),
     add: (displayName) => world.edits({ collection: "users", op: "add", item: { displayName } }),
     names: () => made.messages.map(({ item }) => item?.displayName),
     async stop() {
@@ -152,7 +152,9 @@ async function start(name) {
 }
 
 const notification = (change) =>
-  JSON.stringify({ value: [{ subscriptionId: "s1", changeType: "updated", clientState: STATE, ...change }] });
+  JSON.stringify({
+    value: [{ subscriptionId: "any", changeType: "updated", clientState: STATE, ...change }],
+  });
 
 test("the Worker of the page fits in sixty lines of 110 columns, and compiles, also with the changes", async () => {
   const lines = code.users.trim().split("\n");
@@ -180,7 +182,7 @@ test("the Worker of the page sends the users of a tenant to a queue, woken by cr
   await example.tick();
   await until(() => example.messages.length === 3 || `${example.messages.length} messages`);
   await until(() => example.subscriptions.size === 1 || "no subscription");
-  const { resource, changeType, notificationUrl, clientState } = example.subscriptions.get("s1");
+  const [{ id, resource, changeType, notificationUrl, clientState }] = example.subscriptions.values();
   assert.deepEqual(
     { resource, changeType, notificationUrl, clientState },
     {
@@ -196,7 +198,7 @@ test("the Worker of the page sends the users of a tenant to a queue, woken by cr
   assert.equal((await example.notify(notification())).status, 202);
   await until(() => example.names().includes("Ann") || "no message about Ann");
 
-  const renewals = () => example.requests.filter((one) => one === "PATCH /subscriptions/s1").length;
+  const renewals = () => example.requests.filter((one) => one === `PATCH /subscriptions/${id}`).length;
   assert.equal(renewals(), 0);
   await example.notify(notification({ changeType: undefined, lifecycleEvent: "reauthorizationRequired" }));
   await until(() => renewals() === 1 || "not renewed");
@@ -243,16 +245,16 @@ test("with the changes of the page it sends the calendars of three users, each w
   const sent = () => example.messages.map(({ user, item }) => `${user} ${item.subject}`).sort();
   await until(() => sent().join() === people.map((user) => `${user} of ${user}`).join() || sent().join());
   await until(() => example.subscriptions.size === 3 || `${example.subscriptions.size} subscriptions`);
-  const bySubscription = [...example.subscriptions];
-  assert.equal(new Set(bySubscription.map(([, { clientState }]) => clientState)).size, 3);
-  const [id, { clientState }] = bySubscription.find(([, { resource }]) => resource.includes("bob"));
-  const [otherId] = bySubscription.find(([, { resource }]) => resource.includes("ann"));
+  const all = [...example.subscriptions.values()];
+  assert.equal(new Set(all.map(({ clientState }) => clientState)).size, 3);
+  const [ann, bob] = ["ann", "bob"].map((name) => all.find(({ resource }) => resource.includes(name)));
+  const { clientState } = bob;
 
   for (const user of people) await add(user, "new");
   const { length } = example.requests;
-  assert.equal((await example.notify(notification({ clientState }), { id: otherId })).status, 202);
+  assert.equal((await example.notify(notification({ clientState }), [ann])).status, 202);
   assert.equal(example.requests.length, length, "the secret of Bob is not that of Ann");
-  await example.notify(notification({ clientState }), { id });
+  await example.notify(notification({ clientState }), [bob]);
   await until(() => sent().includes("bob@contoso.com new") || sent().join());
   assert.equal(example.messages.length, 4);
 });

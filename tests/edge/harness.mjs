@@ -1,5 +1,5 @@
-// The environment of the edge example: serves tokens and subscriptions, records every request,
-// and consumes the queue.
+// The environment of the edge example: serves tokens, validates the addresses of subscriptions,
+// records every request, and consumes the queue.
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -51,6 +51,7 @@ export async function startEdge({
   const messages = [];
   const requests = [];
   const logs = [];
+  /** By id: the subscriptions that the fake Graph has made, also those that are `gone`. */
   const subscriptions = new Map();
   /** By mailbox: the number of requests in flight, and its maximum. */
   const flights = new Map();
@@ -89,11 +90,7 @@ export async function startEdge({
           })
           .end("{}");
       await hooks.subscribing(request.method, "before");
-      const [status, json] = await subscribed(
-        request.method,
-        request.url.split("/subscriptions/")[1],
-        body && JSON.parse(body),
-      );
+      const [status, json] = await subscribed(request, body);
       await hooks.subscribing(request.method, "after");
       return respond(status, json);
     }
@@ -127,12 +124,15 @@ export async function startEdge({
   await once(server, "listening");
   const origin = `http://127.0.0.1:${server.address().port}`;
 
-  /** Graph's `/subscriptions`. Validates the address of a new subscription first. */
-  async function subscribed(method, id, body) {
+  /**
+   * Passes a request for subscriptions to the fake Graph, which has no outgoing HTTP: validates the
+   * address of a new subscription before.
+   */
+  async function subscribed({ method, url, headers }, body) {
     if (!hooks.subscribe) return [403, { error: { code: "Forbidden", message: "no subscriptions today" } }];
     if (method === "POST") {
       const token = "Validation: <b>100 %2B</b> & more";
-      const { pathname } = new URL(body.notificationUrl);
+      const { pathname } = new URL(JSON.parse(body).notificationUrl);
       const echo = await worker.fetch(
         `${pathname}?validationToken=${encodeURIComponent(token).replaceAll("%20", "+")}`,
         { method: "POST" },
@@ -147,18 +147,21 @@ export async function startEdge({
           { error: { code: "InvalidRequest", message: "Subscription validation request failed." } },
         ];
       }
-      const made = { ...body, id: `subscription ${subscriptions.size + 1}`, renewed: 0 };
-      subscriptions.set(made.id, made);
-      return [201, { id: made.id, expirationDateTime: hooks.expires ?? made.expirationDateTime }];
     }
-    const found = subscriptions.get(decodeURIComponent(id));
-    if (!found || found.gone)
-      return [404, { error: { code: "ResourceNotFound", message: "The object was not found." } }];
-    if (method === "DELETE") found.gone = true;
-    else Object.assign(found, body, { renewed: found.renewed + 1 });
-    return method === "DELETE"
-      ? [204]
-      : [200, { id: found.id, expirationDateTime: found.expirationDateTime }];
+    const { authorization } = headers;
+    const response = await fetch(fake.origin + url, {
+      method,
+      headers: { authorization },
+      ...(body && { body }),
+    });
+    const text = await response.text();
+    const json = text ? JSON.parse(text) : undefined;
+    const known = subscriptions.get(json?.id ?? url.split("/subscriptions/")[1]);
+    if (response.status === 201) subscriptions.set(json.id, { ...json, renewed: 0 });
+    else if (response.ok && method === "PATCH") Object.assign(known, json, { renewed: known.renewed + 1 });
+    else if (response.ok && method === "DELETE") known.gone = true;
+    if (response.status === 201 && hooks.expires) json.expirationDateTime = hooks.expires;
+    return [response.status, json];
   }
 
   const { vars, durable_objects, queues, triggers } = await readSettings();
@@ -250,6 +253,17 @@ export async function startEdge({
     async record(user, item) {
       await world.edits({ collection: "recordings", op: "add", user, ...(item && { item }) });
     },
+    /** The subscription of a mailbox that Graph has. */
+    subscriptionOf(mailbox) {
+      const expected = edge.clientState(mailbox);
+      return [...subscriptions.values()].find(({ clientState, gone }) => !gone && clientState === expected);
+    },
+    /** Ends a subscription as Graph does, without a request of the Worker. */
+    async endSubscription({ id }) {
+      const headers = { authorization: `Bearer ${world.tokens.app}` };
+      await fetch(`${world.root}/subscriptions/${id}`, { method: "DELETE", headers });
+      subscriptions.get(id).gone = true;
+    },
     admin: (path, method = "GET") =>
       worker.fetch(path, {
         method,
@@ -271,7 +285,7 @@ export async function startEdge({
         body: JSON.stringify({
           value: [
             {
-              subscriptionId: "subscription 1",
+              subscriptionId: edge.subscriptionOf(mailbox)?.id ?? "none",
               changeType: "created",
               clientState: edge.clientState(mailbox),
               ...change,

@@ -45,6 +45,28 @@ test("a failed round waits for the end of a throttle, and at least for its back-
   assert.equal(wait(new Error("the queue is overloaded")), 5000);
 });
 
+test("a mailbox that waits for a permit renews its subscription, and creates it only with the permit", () => {
+  const due = plan.request(plan.INITIAL);
+  const created = { subscription: {}, subscribeAt: NOW + MINUTE, subscribeFailures: 0 };
+  assert.equal(plan.alarmAt(due, created, true, NOW), NOW + MINUTE, "earlier than it asks again");
+  assert.equal(plan.maySubscribe(created, true, NOW), false);
+  assert.equal(plan.maySubscribe(created, true, NOW + MINUTE), true);
+  assert.equal(plan.alarmAt(due, { ...created, subscribeAt: NOW + DAY }, true, NOW), NOW + plan.ASK_AGAIN);
+  const missing = { subscribeAt: 0, subscribeFailures: 0 };
+  assert.equal(plan.alarmAt(due, missing, true, NOW), NOW + plan.ASK_AGAIN);
+  assert.equal(plan.maySubscribe(missing, true, NOW), false);
+  assert.equal(plan.alarmAt(due, missing, false, NOW), 0);
+  assert.equal(plan.maySubscribe(missing, false, NOW), true);
+  const failed = { ...created, subscribeFailures: 1 };
+  for (const waits of [false, true])
+    assert.deepEqual(
+      [NOW, NOW + MINUTE].map((now) => plan.maySubscribe(failed, waits, now)),
+      [false, true],
+    );
+  const polled = { subscribeAt: Infinity, subscribeFailures: 0 };
+  assert.equal(plan.alarmAt(plan.INITIAL, polled, false, NOW), Infinity);
+});
+
 test("permits are given in the order of requests, and a mailbox that asks again keeps its place", () => {
   const budget = new plan.Budget(2);
   assert.ok(budget.acquire("a", NOW) && budget.acquire("b", NOW));

@@ -8,6 +8,8 @@ import { event, until } from "../wait.mjs";
 import { startEdge } from "./harness.mjs";
 
 const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const [FIRST_PAGES, PAGE_ITEMS] = [3, 2];
 let plan;
 let edge;
 before(async () => (plan = await loadPlan()));
@@ -19,22 +21,19 @@ afterEach(async () => {
 test("fifty objects make the calls and write the rows that the simulation counts", async () => {
   // Long enough for all to ask for a permit before the first round ends.
   const pause = 1000;
-  edge = await startEdge({ acceptsBatch: () => true, pause, settings: { SPREAD_MS: "0" } });
+  const options = { page_size: PAGE_ITEMS };
+  edge = await startEdge({ acceptsBatch: () => true, options, pause, settings: { SPREAD_MS: "0" } });
   const roundsAtOnce = Number(edge.bindings.ROUNDS_AT_ONCE);
-  const people = await edge.people(50, 1);
-  await Promise.all(people.map((person) => edge.add(person)));
-  await edge.quiet(people);
-  await until(
-    async () => (await edge.statuses()).every(({ subscription }) => subscription) || "no subscription",
-  );
+  const people = await edge.people(50, FIRST_PAGES * PAGE_ITEMS);
   const counts = async () => (await edge.worker.fetch("/test/counts")).json();
   const queued = async () => (await edge.worker.fetch("/test/queued")).json();
 
   for (const [what, start] of [
+    ["first rounds", () => Promise.all(people.map((person) => edge.add(person)))],
     ["a run of the cron trigger", () => edge.tick()],
     ["a notification for each", () => Promise.all(people.map((person) => edge.notify(person)))],
   ]) {
-    for (const person of people) await edge.record(person);
+    if (what !== "first rounds") for (const person of people) await edge.record(person);
     await until(async () => {
       const statuses = await edge.statuses();
       return statuses.every(({ notBefore }) => notBefore <= Date.now()) || "the pause is not over";
@@ -50,6 +49,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
     };
     await start();
     await until(async () => (await queued()) === people.length || `${await queued()} have asked`);
+    await until(() => inFlight === roundsAtOnce || `${inFlight} requests`);
     all.fire();
     await edge.quiet(people);
     await until(async () => (await queued()) === 0 || `${await queued()} have a permit`);
@@ -67,8 +67,9 @@ test("fifty objects make the calls and write the rows that the simulation counts
   console.log(`scale: 50 mailboxes in workerd and in the simulation: equal counts`);
 });
 
-/** The same counts of the simulation: a tick, or a notification for each; one change for each. */
+/** The same counts of the simulation: first rounds, or one change for each. */
 function simulated(what, mailboxes, roundsAtOnce, pause) {
+  const isFirst = what === "first rounds";
   const isTick = what.includes("cron");
   const { calls, graph, permits, rows } = simulate(plan, {
     mailboxes,
@@ -76,30 +77,32 @@ function simulated(what, mailboxes, roundsAtOnce, pause) {
     pause,
     spread: 0,
     changesPerDay: 0,
-    // Each mailbox has a subscription already, which is set below.
-    notifications: false,
+    notifications: isFirst,
+    firstPages: isFirst ? FIRST_PAGES : 0,
+    pageItems: PAGE_ITEMS,
     failing: 0,
     duration: HOUR / 2,
-    cron: isTick ? HOUR : Infinity,
+    cron: HOUR,
     // Rounds take longer than all need to ask for a permit.
-    roundTime: 100,
-    prepare({ events, kinds, all, start }) {
-      for (const one of all) {
+    requestTime: 100,
+    prepare({ notify, all, start }) {
+      for (const one of isFirst ? [] : all) {
+        one.subscription = {};
         one.subscribeAt = one.alarm = start + 24 * HOUR;
         one.pending.push(start - 1);
-        if (!isTick) events.push(start + 1, kinds.NOTIFY, one.id);
+        if (!isTick) notify(start + 1, one.id);
       }
     },
-    tick: isTick,
+    tick: isFirst || isTick,
   });
   const { rounds, failed, wake, notify, ...others } = calls;
   assert.deepEqual([rounds, failed], [mailboxes, 0]);
   return {
     ...others,
-    ...(isTick ? { wake } : { notify }),
+    ...(isFirst || isTick ? { wake } : { notify }),
     "mailboxes rows": rows.mailboxes,
     "store rows": rows.store,
-    requests: graph.requests,
+    requests: graph.requests - graph.subscriptions,
     most: permits.most,
   };
 }
@@ -110,12 +113,45 @@ test("a simulated day stays within Graph's limits, and its notifications make it
   for (const { graph, calls, messages, undelivered, permits } of [pushed, polled]) {
     assert.ok(graph.mostOfApp < 130_000 && graph.mostOfMailbox < 10_000);
     assert.ok(permits.most <= 10);
-    assert.ok(messages > 5000 && undelivered < 300, `${messages} and ${undelivered}`);
+    // The items of the first rounds, and 20 changes for each.
+    assert.ok(messages > 300 * 100 + 5000 && undelivered < 300, `${messages} and ${undelivered}`);
     assert.equal(calls.acquire - calls.release, 0);
   }
   assert.ok(pushed.staleness.p50 < 30_000, `${pushed.staleness.p50} ms`);
   assert.ok(polled.staleness.p50 > 300_000 && polled.staleness.most < 20 * 60_000);
-  assert.ok(pushed.graph.requests < polled.graph.requests / 2);
+  assert.ok(pushed.calls.rounds < polled.calls.rounds / 2);
   const again = simulate(plan, { mailboxes: 300, notifications: false });
   assert.deepEqual(again, polled, "the same seed gives the same day");
+});
+
+test("first rounds that Graph throttles are repeated, in the round or by the next alarm", () => {
+  const first = (more) =>
+    simulate(plan, {
+      mailboxes: 300,
+      firstPages: 5,
+      roundsAtOnce: 300,
+      spread: 0,
+      cron: HOUR,
+      changesPerDay: 0,
+      failing: 0,
+      duration: HOUR,
+      ...more,
+    });
+  const free = first({});
+  // A subscription and five pages for each.
+  assert.deepEqual([free.graph.requests, free.graph.throttled, free.calls.rounds], [1800, 0, 300]);
+  assert.deepEqual([free.left, free.messages], [0, 300 * 5 * free.settings.pageItems]);
+  assert.ok(free.firstRounds < MINUTE, `${free.firstRounds} ms`);
+
+  const app = first({ appLimit: 100 });
+  assert.equal(app.left, 0);
+  assert.ok(app.graph.throttled > 300 && app.calls.failed > 0);
+  assert.equal(app.graph.requests - app.graph.throttled, 1800, "each page is accepted once");
+  // 100 requests in each 10 s.
+  assert.ok(app.firstRounds > 2.5 * MINUTE, `${app.firstRounds} ms`);
+
+  const mailbox = first({ mailboxes: 1, firstPages: 30, mailboxLimit: 10 });
+  assert.deepEqual([mailbox.graph.requests, mailbox.graph.throttled, mailbox.calls.failed], [34, 3, 3]);
+  assert.ok(mailbox.firstRounds >= 30 * MINUTE && mailbox.firstRounds < 31 * MINUTE);
+  assert.equal(mailbox.graph.mostOfMailbox, 11, "it waits for the end of each window");
 });

@@ -1,5 +1,5 @@
 // The settings of the edge example: the number of registries, the resource, and its log; and its
-// budget, aborted.
+// budget, aborted and exhausted.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { event, until } from "../wait.mjs";
@@ -73,6 +73,43 @@ test("a budget that is aborted keeps the permits and the places of those that wa
   assert.equal(seen, most);
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
   edge.note("the budget aborted while 20 mailboxes wait");
+});
+
+test("a mailbox that waits for a permit renews its subscription, at its time or at Graph's request", async () => {
+  edge = await startEdge({ acceptsBatch: () => true, settings: { ROUNDS_AT_ONCE: "1" } });
+  const people = await edge.people(2, 1);
+  const [busy, waiting] = people;
+  for (const person of people) await edge.add(person);
+  await edge.quiet(people);
+  await until(
+    async () => (await edge.statuses()).every(({ subscription }) => subscription) || "no subscription",
+  );
+  const [begun, released] = [event(), event()];
+  edge.hooks.request = async () => {
+    begun.fire();
+    await released.fired;
+  };
+  await edge.record(waiting);
+  await edge.notify(busy);
+  await begun.fired;
+  await edge.notify(waiting);
+  const queued = async () => (await edge.worker.fetch("/test/queued")).json();
+  await until(async () => (await queued()) === 2 || `${await queued()} have asked for the only permit`);
+
+  const made = edge.subscriptionOf(waiting);
+  await edge.notify(waiting, { lifecycleEvent: "reauthorizationRequired" });
+  await until(() => made.renewed === 1 || "not renewed at Graph's request");
+  const renewAt = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === waiting).subscribeAt;
+  await until(async () => (await renewAt()) > Date.now() || "the renewal is not stored");
+  const query = new URLSearchParams({ changes: JSON.stringify({ subscribeAt: Date.now() }) });
+  await edge.worker.fetch(`/test/state/${waiting}?${query}`);
+  await edge.worker.fetch(`/test/abort/${waiting}`);
+  await edge.notify(waiting);
+  await until(() => made.renewed === 2 || "not renewed at its time");
+  assert.deepEqual([await queued(), edge.messages.length], [2, 2], "it still waits");
+  released.fire();
+  await edge.quiet(people);
+  assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
 test("the same Worker mirrors calendars by one setting, with their own subscription", async () => {

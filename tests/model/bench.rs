@@ -1,7 +1,7 @@
 //! One query on one world of the fake Graph, with a store that survives crashes and a consumer that
 //! replays the changes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use deltalink::protocol::applier::PageApplier;
@@ -174,7 +174,7 @@ impl Bench {
             requests: 0,
             pages: 0,
             restarts: 0,
-            ahead: None,
+            ahead: VecDeque::new(),
             abandoned: 0,
             faults: self.faults(),
             bench: self,
@@ -291,8 +291,8 @@ struct Running<'a> {
     requests: u64,
     pages: u64,
     restarts: u64,
-    /// The response to the request that was sent ahead.
-    ahead: Option<Response>,
+    /// The responses to the requests that were sent ahead.
+    ahead: VecDeque<Response>,
     /// How many of these requests the round did not need.
     abandoned: u64,
     /// The faults of the world before the round.
@@ -320,7 +320,7 @@ impl Running<'_> {
     /// Checks the number of requests (invariant 9) and the count of the mirror.
     fn check_end(&self) {
         let Self { bench, requests, pages, restarts, abandoned, .. } = self;
-        let abandoned = abandoned + u64::from(self.ahead.is_some());
+        let abandoned = abandoned + self.ahead.len() as u64;
         let faults = bench.faults() - self.faults;
         let max = pages + faults + restarts + abandoned + u64::from(self.round.report.masters) + 10;
         assert!(
@@ -354,19 +354,27 @@ impl Running<'_> {
         self.turn.is_none_or(|turn| turn.looks_ahead)
     }
 
+    /// The nextLink in the beginning of a page. `None` in schedules that look ahead only when the
+    /// whole page has arrived.
+    fn next_link_in(&self, response: &Response) -> Option<String> {
+        if response.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
+            return None;
+        }
+        let head = response.body.get(..response.cut_after.unwrap_or(usize::MAX).min(response.body.len()));
+        match head::read(&String::from_utf8_lossy(head.unwrap_or_default())) {
+            Head::NextLink(next) => Some(next),
+            Head::NoLink | Head::Incomplete => None,
+        }
+    }
+
     /// Requests the next page as soon as the beginning of this one has arrived.
     fn look_at_head(&mut self, response: &Response) {
-        let head = response.body.get(..response.cut_after.unwrap_or(usize::MAX).min(response.body.len()));
-        let Head::NextLink(next) = head::read(&String::from_utf8_lossy(head.unwrap_or_default())) else {
-            return;
-        };
-        if response.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
-            return;
-        }
+        let Some(next) = self.next_link_in(response) else { return };
         let now = self.bench.instant();
         if let Some(request) = self.round.next_request_after(&next, now) {
             self.bench.count("look-ahead while a page arrives");
-            self.ahead = Some(self.send(&request.url, &request.prefer));
+            let response = self.send(&request.url, &request.prefer);
+            self.ahead.push_back(response);
             self.round.sent_ahead(request);
         }
     }
@@ -479,7 +487,7 @@ impl Host for Running<'_> {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }
-        self.abandoned += u64::from(self.ahead.take().is_some());
+        self.abandoned += self.ahead.drain(..).count() as u64;
         let response = self.send(url, &self.round.prefer());
         self.look_at_head(&response);
         Some(self.read(&response, is_master))
@@ -488,14 +496,20 @@ impl Host for Running<'_> {
     fn request_ahead(&mut self, request: &Request) -> bool {
         let looks_ahead = self.looks_ahead();
         if looks_ahead {
-            self.bench.count("look-ahead");
-            self.ahead = Some(self.send(&request.url, &request.prefer));
+            let is_second = !self.ahead.is_empty();
+            self.bench.count(if is_second { "look-ahead during a commit" } else { "look-ahead" });
+            let response = self.send(&request.url, &request.prefer);
+            self.ahead.push_back(response);
         }
         looks_ahead
     }
 
+    fn next_link_ahead(&self) -> Option<String> {
+        self.next_link_in(self.ahead.front()?)
+    }
+
     fn receive(&mut self) -> Option<Input> {
-        let response = self.ahead.take().unwrap();
+        let response = self.ahead.pop_front().unwrap();
         self.look_at_head(&response);
         Some(self.read(&response, false))
     }

@@ -1,7 +1,7 @@
 // The page that is requested ahead, through the packed package in Node.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, page } from "./responses.mjs";
+import { clientOf, page, text } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn, until } from "../wait.mjs";
 
@@ -38,6 +38,35 @@ test("the next page is requested while the current one still arrives", async () 
   pipe.close();
   const report = await syncing;
   assert.deepEqual([report.outcome, report.pages, report.requests, report.added], ["complete", 3, 3, 3]);
+  await client.close();
+});
+
+test("while a page is stored, the page after the next one is requested too, but none beyond that", async () => {
+  const store = new MemoryStore();
+  const storing = event();
+  const gate = event();
+  const { commit } = store;
+  store.commit = async (key, batch) => {
+    if (batch.put.length) {
+      storing.fire();
+      await gate.fired;
+    }
+    return commit.call(store, key, batch);
+  };
+  const fivePages = (url) => {
+    const number = numberOf(url) + 1;
+    const link = number < 5 ? `"@odata.nextLink":"${LINK}${number}"` : `"@odata.deltaLink":"${LINK}d"`;
+    return text(`{${link},"value":[{"id":"user ${number}"}]}`);
+  };
+  const client = await clientOf(fivePages, { store, account: "alex" });
+  const syncing = client.track("/users/delta").sync();
+  await storing.fired;
+  await until(() => client.requests.length === 3);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(client.requests.length, 3);
+  gate.fire();
+  const report = await syncing;
+  assert.deepEqual([report.outcome, report.pages, report.requests, report.added], ["complete", 5, 5, 5]);
   await client.close();
 });
 
@@ -80,15 +109,13 @@ test("a refused look-ahead does not count against a newer token", async () => {
   await client.close();
 });
 
-test("an abort while the look-ahead reads the throttle time sends no request", async () => {
+test("an abort while a request reads the throttle time sends no request", async () => {
   const store = new MemoryStore();
   const reading = event();
   const gate = event();
   const { load } = store;
-  let loads = 0;
   store.load = async (key) => {
-    // The throttle time is read before each request. The second one is the one sent ahead.
-    if (key.includes("not before") && ++loads === 2) {
+    if (key.includes("not before")) {
       reading.fire();
       await gate.fired;
     }
@@ -97,14 +124,30 @@ test("an abort while the look-ahead reads the throttle time sends no request", a
   const client = await clientOf(threePages, { store, account: "alex" });
   const stop = new AbortController();
   const pages = iterate(client.track("/users/delta"), { signal: stop.signal });
-  const first = pages.next();
+  const first = assert.rejects(pages.next(), (reason) => reason === "enough");
   await reading.fired;
-  await first;
   gate.fire();
   await Promise.resolve();
   stop.abort("enough");
+  await first;
   for (let turns = 0; turns < 20; turns++) await turn();
-  assert.equal(client.requests.length, 1);
+  assert.equal(client.requests.length, 0);
+  await client.close();
+});
+
+test("the stored throttle time is read once a second at most, not before each request", async () => {
+  const store = new MemoryStore();
+  const { load } = store;
+  let reads = 0;
+  store.load = async (key) => {
+    reads += Number(key.includes("not before"));
+    return load.call(store, key);
+  };
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const before = Date.now();
+  assert.equal((await client.track("/users/delta").sync()).requests, 3);
+  const seconds = Math.floor((Date.now() - before) / 1000);
+  assert.ok(reads >= 1 && reads <= 1 + seconds, `${reads} reads`);
   await client.close();
 });
 

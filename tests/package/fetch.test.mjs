@@ -80,8 +80,7 @@ const responseOf = (properties) => ({
 });
 /** A response whose body is read by this function. */
 const reading = (read) => responseOf({ body: { getReader: () => ({ read }) } });
-const readingOf = (...chunks) =>
-  reading(async () => ({ done: chunks.length === 0, value: chunks.shift() }));
+const readingOf = (...chunks) => reading(async () => ({ done: chunks.length === 0, value: chunks.shift() }));
 const readOnce = (name, value) => {
   let reads = 0;
   return Object.defineProperty(responseOf({}), name, {
@@ -100,9 +99,7 @@ const invalidResponses = {
   "has a body that cannot be read": [() => Object.defineProperty(responseOf({}), "body", { get: throwing })],
   "has a reader that hangs and cannot be cancelled": [() => reading(() => new Promise(() => {})), "network"],
   "has a reader that returns strings": [() => reading(async () => ({ value: "{}", done: false }))],
-  "has a reader that returns bytes that are not UTF-8": [
-    () => readingOf(Uint8Array.of(255)),
-  ],
+  "has a reader that returns bytes that are not UTF-8": [() => readingOf(Uint8Array.of(255))],
   "has a character that is cut in two and never ends": [
     () => readingOf(new TextEncoder().encode('{"value":['), Uint8Array.of(0xc3)),
   ],

@@ -1,8 +1,9 @@
-// deltalink/notifications: subscriptions, against a Graph that records each request.
+// deltalink/notifications: subscriptions, against the fake Graph and a record of each request.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError } from "deltalink";
 import { subscriptionLimits, subscriptions } from "deltalink/notifications";
+import { fakeGraph } from "deltalink/testing";
 import { guard } from "../wait.mjs";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");
@@ -12,38 +13,49 @@ const TOKEN = "token-of-the-tests.which-nobody-may-see";
 const STATE = "state-of-the-tests";
 const RECORDINGS = "users/ann@contoso.example/onlineMeetings/getAllRecordings";
 
-/** A Graph that keeps subscriptions. `respond` may replace a response. */
-function graph(context, { respond = () => undefined, ...options } = {}) {
+/** Describes a subscription. */
+const describe = (options) =>
+  subscriptions({
+    token: () => TOKEN,
+    resource: RECORDINGS,
+    notificationUrl: "https://worker.example/notifications",
+    clientState: STATE,
+    ...options,
+  });
+
+/**
+ * A description on the fake Graph, which keeps the subscriptions. `respond` may replace a response;
+ * `pass` sends the request to the fake Graph.
+ */
+async function graph(context, { respond = () => undefined, endpoint, root = endpoint, ...options } = {}) {
   context.mock.timers.reset();
   context.mock.timers.enable({ apis: ["Date"], now: NOW });
-  const kept = new Map();
+  const fake = await fakeGraph(root ? { endpoint: root } : {});
   const requests = [];
   const tokens = [];
-  const fetch = async (url, { method, headers, body, redirect }) => {
+  const fetch = async (url, init) => {
+    const { method, headers, body, redirect } = init;
     const id = decodeURIComponent(url.split("/subscriptions/")[1] ?? "");
     const json = body && JSON.parse(body);
     requests.push({ method, url, id, json, redirect, authorization: headers.authorization });
-    const replaced = await respond(requests.at(-1), requests.length);
-    if (replaced) return replaced;
-    if (method !== "POST" && !kept.has(id)) return refuse(404, "ResourceNotFound", "not found");
-    if (method === "DELETE") return kept.delete(id) && new Response(null, { status: 204 });
-    const made = { id: id || `s${requests.length}`, ...kept.get(id), ...json };
-    kept.set(made.id, made);
-    return Response.json({ id: made.id, expirationDateTime: made.expirationDateTime });
+    const authorization = `Bearer ${fake.appToken()}`;
+    const pass = () => fake.fetch(url, { ...init, headers: { ...headers, authorization } });
+    return (await respond(requests.at(-1), requests.length, pass)) || pass();
   };
   const token = (request) => {
     tokens.push(request);
     return TOKEN;
   };
-  const push = subscriptions({
-    token,
-    resource: RECORDINGS,
-    notificationUrl: "https://worker.example/notifications",
-    clientState: STATE,
-    fetch,
-    ...options,
-  });
-  return { push, kept, requests, tokens, methods: () => requests.splice(0).map(({ method }) => method) };
+  const push = describe({ token, fetch, ...(endpoint && { endpoint }), ...options });
+  const kept = () => fake.subscriptions().map(({ id }) => id);
+  return {
+    push,
+    fake,
+    kept,
+    requests,
+    tokens,
+    methods: () => requests.splice(0).map(({ method }) => method),
+  };
 }
 
 const refuse = (status, code, message, headers) =>
@@ -62,12 +74,12 @@ async function rejects(promise, code, more = {}) {
 }
 
 test("a subscription is created with the longest lifetime of its resource, less ten minutes", async (context) => {
-  const { push, requests, tokens } = graph(context);
+  const { push, kept, requests, tokens } = await graph(context);
   const made = await push.ensure();
   const lifetime = 4310 * MINUTE;
   assert.deepEqual(
     { ...made, settings: made.settings.length },
-    { id: "s1", expiresAt: NOW + lifetime, renewAt: NOW + (lifetime * 2) / 3, settings: 64 },
+    { id: kept()[0], expiresAt: NOW + lifetime, renewAt: NOW + (lifetime * 2) / 3, settings: 64 },
   );
   const [{ authorization, url, redirect, json }] = requests;
   assert.equal(authorization, `Bearer ${TOKEN}`);
@@ -89,66 +101,67 @@ test("a subscription is created with the longest lifetime of its resource, less 
 });
 
 test("a subscription is renewed from two thirds of its time on, or when Graph asks for it", async (context) => {
-  const { push, methods } = graph(context);
+  const { push, methods } = await graph(context);
   const made = await push.ensure();
   assert.equal(await push.ensure(made), made);
   context.mock.timers.setTime(made.renewAt - 1);
-  assert.equal(await push.ensure(structuredClone(made)).then(({ id }) => id), "s1");
+  assert.equal(await push.ensure(structuredClone(made)).then(({ id }) => id), made.id);
   assert.deepEqual(methods(), ["POST"]);
   context.mock.timers.setTime(made.renewAt);
   const renewed = await push.ensure(made);
   assert.deepEqual(methods(), ["PATCH"]);
-  assert.deepEqual([renewed.id, renewed.expiresAt], ["s1", made.renewAt + 4310 * MINUTE]);
-  assert.equal((await push.ensure(renewed, { renew: true })).id, "s1");
+  assert.deepEqual([renewed.id, renewed.expiresAt], [made.id, made.renewAt + 4310 * MINUTE]);
+  assert.equal((await push.ensure(renewed, { renew: true })).id, made.id);
   assert.deepEqual(methods(), ["PATCH"]);
 });
 
-test("a subscription that Graph has removed is created again", async (context) => {
-  const { push, kept, methods } = graph(context);
+test("a subscription that has expired is created again", async (context) => {
+  const { push, kept, methods } = await graph(context);
   const made = await push.ensure();
-  kept.clear();
   methods();
-  const again = await push.ensure(made, { renew: true });
+  context.mock.timers.setTime(made.expiresAt);
+  const again = await push.ensure(made);
   assert.deepEqual(methods(), ["PATCH", "POST"]);
   assert.notEqual(again.id, made.id);
+  assert.deepEqual(kept(), [again.id]);
 });
 
 test("a subscription that was made with other options is replaced", async (context) => {
-  const { push, kept, methods } = graph(context);
-  const made = await push.ensure();
+  const resource = "users/ann@contoso.example/events";
   for (const changes of [
     { clientState: "another" },
     { notificationUrl: "https://moved.example/" },
     { lifecycleNotificationUrl: "https://worker.example/lifecycle" },
-    { resource: "users/bob@contoso.example/onlineMeetings/getAllRecordings" },
+    { resource: "users/bob@contoso.example/events" },
     { changeType: "updated" },
   ]) {
-    const other = graph(context, changes);
-    other.kept.set(made.id, made);
-    const replaced = await other.push.ensure(made);
-    assert.deepEqual(other.methods(), ["DELETE", "POST"], JSON.stringify(changes));
-    assert.deepEqual([...other.kept.keys()], [replaced.id]);
+    const { push, fake, kept, methods } = await graph(context, { resource });
+    const made = await push.ensure();
+    const other = describe({ token: fake.appToken, fetch: fake.fetch, resource, ...changes });
+    const replaced = await other.ensure(made);
+    assert.notEqual(replaced.settings, made.settings);
+    assert.deepEqual(kept(), [replaced.id], JSON.stringify(changes));
+    // What another version has stored.
+    assert.equal((await push.ensure({ id: replaced.id, expires: NOW + DAY })).settings, made.settings);
+    assert.deepEqual(methods(), ["POST", "DELETE", "POST"]);
+    assert.equal(kept().length, 1);
   }
-  // What another version has stored.
-  assert.equal((await push.ensure({ id: made.id, expires: NOW + DAY })).settings, made.settings);
-  assert.deepEqual(methods(), ["POST", "DELETE", "POST"]);
-  assert.equal(kept.size, 1);
 });
 
 test("an old subscription that cannot be deleted now is not replaced yet", async (context) => {
   const respond = ({ method }) => method === "DELETE" && refuse(503, "x", "y");
-  const { push, methods } = graph(context, { respond });
+  const { push, methods } = await graph(context, { respond });
   await rejects(push.ensure({ id: "old" }), "network", { status: 503, retryable: true });
   assert.deepEqual(methods(), ["DELETE"]);
 });
 
 test("delete() accepts that Graph no longer has the subscription, and no other refusal", async (context) => {
-  const { push, kept, requests } = graph(context, {
+  const { push, kept, requests } = await graph(context, {
     respond: ({ id }) => id === "forbidden" && refuse(403, "Forbidden", "not yours"),
   });
   const made = await push.ensure();
   await push.delete(made);
-  assert.equal(kept.size, 0);
+  assert.deepEqual(kept(), []);
   await push.delete(made);
   await rejects(push.delete({ id: "forbidden" }), "forbidden");
   await push.delete({ id: "../users?x#y" });
@@ -158,18 +171,18 @@ test("delete() accepts that Graph no longer has the subscription, and no other r
 test("an abort starts no further request, but what a pending one makes is returned", async (context) => {
   const controller = new AbortController();
   const reason = new Error("the mailbox was removed");
-  const { push, methods } = graph(context, { respond: () => void controller.abort(reason) });
+  const { push, kept, methods } = await graph(context, { respond: () => void controller.abort(reason) });
   const made = await push.ensure(undefined, { signal: controller.signal });
-  assert.equal(made.id, "s1", "it can be deleted");
+  assert.deepEqual(kept(), [made.id], "it can be deleted");
   assert.deepEqual(methods(), ["POST"]);
   await assert.rejects(push.ensure(undefined, { signal: controller.signal }), reason);
   const waiting = new AbortController();
-  const unsent = graph(context, { token: () => (waiting.abort(reason), TOKEN) });
+  const unsent = await graph(context, { token: () => (waiting.abort(reason), TOKEN) });
   await assert.rejects(unsent.push.ensure(undefined, { signal: waiting.signal }), reason);
   assert.deepEqual(unsent.methods(), [], "it fired while the token was requested");
   const second = new AbortController();
   const gone = { ...made, id: "gone" };
-  const other = graph(context, { respond: () => void second.abort(reason) });
+  const other = await graph(context, { respond: () => void second.abort(reason) });
   await assert.rejects(other.push.ensure(gone, { renew: true, signal: second.signal }), reason);
   assert.deepEqual(other.methods(), ["PATCH"], "no other subscription is created");
 });
@@ -188,7 +201,7 @@ test("refusals have codes, and their messages no secrets", async (context) => {
     [503, "network", true],
   ]) {
     const headers = { "request-id": "r1", "retry-after": "90" };
-    const { push } = graph(context, { respond: () => refuse(status, "SomeCode", leak, headers) });
+    const { push } = await graph(context, { respond: () => refuse(status, "SomeCode", leak, headers) });
     await rejects(push.ensure(), code, {
       status,
       retryable,
@@ -199,7 +212,7 @@ test("refusals have codes, and their messages no secrets", async (context) => {
     });
   }
   for (const body of ["", "<html>", "null", '{"error":7}', '{"error":{"code":{"a":1},"message":[]}}']) {
-    const { push } = graph(context, { respond: () => new Response(body, { status: 500 }) });
+    const { push } = await graph(context, { respond: () => new Response(body, { status: 500 }) });
     await rejects(push.ensure(), "network", { graphCode: undefined });
   }
 });
@@ -213,7 +226,7 @@ test("an absurd Retry-After is ignored", async (context) => {
     "x",
     "-5",
   ]) {
-    const { push } = graph(context, { respond: () => refuse(429, "x", "y", { "retry-after": after }) });
+    const { push } = await graph(context, { respond: () => refuse(429, "x", "y", { "retry-after": after }) });
     await rejects(push.ensure(), "throttled", { retryAt: undefined });
   }
 });
@@ -226,7 +239,7 @@ test("a response that is not a subscription is an error, and an expiry later tha
     '{"id":7,"expirationDateTime":"2026-11-22T00:00:00Z"}',
     '{"id":"a"}',
   ]) {
-    const { push } = graph(context, { respond: () => new Response(body) });
+    const { push } = await graph(context, { respond: () => new Response(body) });
     await rejects(push.ensure(), "protocol", { retryable: true });
   }
   for (const [end, expiresAt] of [
@@ -235,7 +248,7 @@ test("a response that is not a subscription is an error, and an expiry later tha
     ["2026-11-21T10:30:00Z", NOW + 30 * MINUTE],
     ["2026-11-21T09:00:00Z", NOW - 60 * MINUTE],
   ]) {
-    const { push } = graph(context, {
+    const { push } = await graph(context, {
       respond: () => Response.json({ id: "a", expirationDateTime: end }),
     });
     const made = await push.ensure();
@@ -250,7 +263,7 @@ test("a token is sent to Graph only: redirects and other roots are refused", asy
     value: "https://evil.example/",
   });
   for (const response of [moved, elsewhere]) {
-    const { push, requests } = graph(context, { respond: () => response });
+    const { push, requests } = await graph(context, { respond: () => response });
     await rejects(push.ensure(), "foreign-link");
     assert.equal(requests.length, 1);
   }
@@ -263,15 +276,17 @@ test("a token is sent to Graph only: redirects and other roots are refused", asy
     "graph.microsoft.com",
     "",
   ])
-    assert.throws(() => graph(context, { endpoint }), { code: "bad-request" }, endpoint);
-  assert.throws(() => graph(context, { cloud: "toString" }), { code: "bad-request" });
-  const { push, requests, tokens } = graph(context, { cloud: "china" });
+    assert.throws(() => describe({ endpoint }), { code: "bad-request" }, endpoint);
+  assert.throws(() => describe({ cloud: "toString" }), { code: "bad-request" });
+  const root = "https://microsoftgraph.chinacloudapi.cn/v1.0";
+  const { push, requests, tokens } = await graph(context, { cloud: "china", root });
   await push.ensure();
-  assert.equal(requests[0].url, "https://microsoftgraph.chinacloudapi.cn/v1.0/subscriptions");
+  assert.equal(requests[0].url, `${root}/subscriptions`);
   assert.deepEqual(tokens[0].scopes, ["https://microsoftgraph.chinacloudapi.cn/.default"]);
-  const loopback = graph(context, { endpoint: "http://127.0.0.1:4010/w/a/v1.0/" });
+  const endpoint = "http://127.0.0.1:4010/w/a/v1.0";
+  const loopback = await graph(context, { endpoint: `${endpoint}/`, root: endpoint });
   await loopback.push.ensure();
-  assert.equal(loopback.requests[0].url, "http://127.0.0.1:4010/w/a/v1.0/subscriptions");
+  assert.equal(loopback.requests[0].url, `${endpoint}/subscriptions`);
 });
 
 test("a refused token is replaced once, for the claims of a challenge if there are any", async (context) => {
@@ -288,13 +303,17 @@ test("a refused token is replaced once, for the claims of a challenge if there a
     ['Bearer claims="%%%"', { reason: "unauthorized" }],
   ]) {
     const headers = { "www-authenticate": header };
-    const { push, tokens } = graph(context, { respond: (_, n) => n === 1 && refuse(401, "x", "y", headers) });
-    assert.equal((await push.ensure()).id, "s2");
+    const respond = (_, n) => n === 1 && refuse(401, "x", "y", headers);
+    const { push, kept, tokens } = await graph(context, { respond });
+    const { id } = await push.ensure();
+    assert.deepEqual(kept(), [id]);
     const { scopes, signal, ...second } = tokens[1];
     assert.deepEqual(second, expected);
     assert.ok(scopes.length && signal);
   }
-  const { push, tokens } = graph(context, { respond: () => refuse(401, "InvalidAuthenticationToken", "no") });
+  const { push, tokens } = await graph(context, {
+    respond: () => refuse(401, "InvalidAuthenticationToken", "no"),
+  });
   await rejects(push.ensure(), "unauthorized", { status: 401, retryable: false });
   assert.equal(tokens.length, 2);
 });
@@ -305,30 +324,30 @@ test("every form of a token source works, and its failures have a code", async (
     async () => ({ accessToken: TOKEN, expiresOn: null }),
     { getToken: async () => ({ token: TOKEN, expiresOnTimestamp: 1 }) },
   ]) {
-    const { push, requests } = graph(context, { token });
+    const { push, requests } = await graph(context, { token });
     await push.ensure();
     assert.equal(requests[0].authorization, `Bearer ${TOKEN}`);
   }
   for (const token of [() => undefined, () => "", () => `${TOKEN}\n`, () => null, async () => ({})]) {
-    const { push, requests } = graph(context, { token });
+    const { push, requests } = await graph(context, { token });
     await rejects(push.ensure(), "unauthorized", { retryable: false });
     assert.equal(requests.length, 0);
   }
   const cause = new Error("the authority");
-  const failing = graph(context, { token: () => Promise.reject(cause) });
+  const failing = await graph(context, { token: () => Promise.reject(cause) });
   await rejects(failing.push.ensure(), "unauthorized", { retryable: true, cause });
   const own = new DeltaError("offline", { code: "network", retryable: true });
-  const known = graph(context, { token: () => Promise.reject(own) });
+  const known = await graph(context, { token: () => Promise.reject(own) });
   await assert.rejects(known.push.ensure(), own);
 });
 
 test("a request without a response is a network error", async (context) => {
   const cause = new TypeError("fetch failed");
-  const { push } = graph(context, { respond: () => Promise.reject(cause) });
+  const { push } = await graph(context, { respond: () => Promise.reject(cause) });
   await rejects(push.ensure(), "network", { retryable: true, cause });
 });
 
-test("wrong options are refused when the subscription is described, without their values", (context) => {
+test("wrong options are refused when the subscription is described, without their values", () => {
   for (const [changes, message] of [
     [{ token: undefined }, /options\.token .*, got undefined/],
     [{ token: "a string" }, /options\.token .*, got a string/],
@@ -342,9 +361,9 @@ test("wrong options are refused when the subscription is described, without thei
     [{ resource: "devices", lifetime: DAY }, /options\.changeType/],
     [{ lifetime: -1 }, /options\.lifetime/],
   ])
-    assert.throws(() => graph(context, changes), { code: "bad-request", message });
+    assert.throws(() => describe(changes), { code: "bad-request", message });
   assert.throws(() => subscriptions(), { code: "bad-request" });
-  graph(context, { resource: "devices", lifetime: DAY, changeType: "updated" });
+  describe({ resource: "devices", lifetime: DAY, changeType: "updated" });
 });
 
 test("the limits of a resource are those of Graph's tables", () => {
@@ -382,26 +401,27 @@ test("the limits of a resource are those of Graph's tables", () => {
 });
 
 test("a subscription whose response was lost is replaced when Graph allows no second one", async (context) => {
-  const wanted = { resource: RECORDINGS, notificationUrl: "https://worker.example/notifications" };
-  const others = [{ id: "other", ...wanted, resource: "users" }];
-  let lost = { id: "lost", ...wanted };
-  const { push, methods } = graph(context, {
-    respond({ method, id }) {
-      if (method === "GET") return Response.json({ value: [...others, lost] });
-      if (method === "DELETE" && id === "lost") {
-        lost = undefined;
-        return new Response(null, { status: 204 });
-      }
-      return lost && refuse(409, "Conflict", "one subscription is allowed");
+  let isLost = false;
+  const { push, fake, kept, methods } = await graph(context, {
+    async respond(_request, _n, pass) {
+      if (!isLost) return undefined;
+      isLost = false;
+      await pass();
+      throw new TypeError("fetch failed");
     },
   });
+  const other = await describe({ token: fake.appToken, fetch: fake.fetch, resource: "users" }).ensure();
+  isLost = true;
+  await rejects(push.ensure(), "network");
+  const [, lost] = kept();
   const made = await push.ensure();
-  assert.equal(made.expiresAt > NOW, true);
-  assert.deepEqual(methods(), ["POST", "GET", "DELETE", "POST"]);
+  assert.deepEqual(methods(), ["POST", "POST", "GET", "DELETE", "POST"]);
+  assert.deepEqual(kept(), [other.id, made.id], "the subscription of another resource stays");
+  assert.notEqual(made.id, lost);
 });
 
 test("a second refusal with 409 is an error", async (context) => {
-  const { push, methods } = graph(context, {
+  const { push, methods } = await graph(context, {
     respond: ({ method }) =>
       method === "GET" ? Response.json({ value: [] }) : refuse(409, "Conflict", "one is allowed"),
   });
@@ -410,10 +430,10 @@ test("a second refusal with 409 is an error", async (context) => {
 });
 
 test("delete() without an id, and a delta path as the resource, are refused before any request", async (context) => {
-  const { push, requests } = graph(context);
+  const { push, requests } = await graph(context);
   for (const wrong of [{ id: "" }, { id: 7 }, {}]) await rejects(push.delete(wrong), "bad-request");
   for (const resource of ["users/delta", "/me/calendarView/delta", "groups/delta()"])
-    assert.throws(() => graph(context, { resource }), {
+    assert.throws(() => describe({ resource }), {
       code: "bad-request",
       message: /must be the collection, without \/delta/,
     });
@@ -421,7 +441,7 @@ test("delete() without an id, and a delta path as the resource, are refused befo
 });
 
 test("a token source that never responds is an error after the timeout", async (context) => {
-  const { push, requests } = graph(context, { token: () => new Promise(() => {}), timeout: 20 });
+  const { push, requests } = await graph(context, { token: () => new Promise(() => {}), timeout: 20 });
   // The timeout of a signal does not keep Node alive.
   const cancel = guard(30_000, () => {});
   await rejects(push.ensure(), "unauthorized", { retryable: true });

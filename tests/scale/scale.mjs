@@ -1,13 +1,17 @@
-// `make scale`: prints the tables of docs/scale.md, and with WRITE=1 writes them. SIZES=1000,10000
-// simulates these numbers of mailboxes only.
+// `make scale`: prints the tables of docs/scale.md for 1,000 and 10,000 mailboxes. WRITE=1 writes
+// them, also for 100,000. SIZES=1000,10000 simulates these numbers of mailboxes, and PAGES=20 first
+// rounds of this number of pages.
 import { readFile, writeFile } from "node:fs/promises";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { loadPlan } from "./plan.mjs";
-import { simulate } from "./simulate.mjs";
+import { DEFAULTS, simulate } from "./simulate.mjs";
 
 const MINUTE = 60_000;
+const DAY = 1440 * MINUTE;
 const PAGE = new URL("../../docs/scale.md", import.meta.url);
-const sizes = (process.env.SIZES ?? "1000,10000,100000").split(",").map(Number);
+const firstPages = Number(process.env.PAGES || DEFAULTS.firstPages);
+const { SIZES, WRITE } = process.env;
+const sizes = (SIZES || (WRITE ? "1000,10000,100000" : "1000,10000")).split(",").map(Number);
 const hourly = { cron: 60 * MINUTE, spread: 50 * MINUTE };
 /** The number of permits for these mailboxes, if one permit is enough for `mailboxesPerPermit`. */
 const permitsFor = (mailboxes, mailboxesPerPermit) => Math.max(10, Math.ceil(mailboxes / mailboxesPerPermit));
@@ -18,16 +22,34 @@ const TABLES = {
     roundsAtOnce: permitsFor(size, 1500),
   }),
   "No notifications, more permits": (size) => ({ notifications: false, roundsAtOnce: permitsFor(size, 750) }),
+  "All first rounds at once, and no other rounds, for an hour": (size) => ({
+    roundsAtOnce: size,
+    spread: 0,
+    cron: DAY,
+    changesPerDay: 0,
+    duration: 60 * MINUTE,
+  }),
 };
 
 const whole = (value) => Math.round(value).toLocaleString("en");
 const span = (ms) =>
-  ms === undefined ? "–" : ms < 100_000 ? `${whole(ms / 1000)} s` : `${(ms / MINUTE).toFixed(1)} min`;
+  ms === undefined
+    ? "–"
+    : ms < 100_000
+      ? `${whole(ms / 1000)} s`
+      : ms < 300 * MINUTE
+        ? `${(ms / MINUTE).toFixed(1)} min`
+        : `${(ms / MINUTE / 60).toFixed(1)} h`;
 const ROWS = {
-  "cron trigger": ({ settings }) => `each ${settings.cron / MINUTE} min`,
+  "cron trigger": ({ settings }) =>
+    settings.cron < settings.duration ? `each ${settings.cron / MINUTE} min` : "once",
   "permits (`ROUNDS_AT_ONCE`)": ({ settings }) => whole(settings.roundsAtOnce),
+  "pages of a first round": ({ settings }) => whole(settings.firstPages),
+  "**all first rounds** are complete after": ({ firstRounds, left }) =>
+    left ? `**${whole(left)} are not**` : `**${span(firstRounds)}**`,
   rounds: ({ calls }) => whole(calls.rounds),
   "requests to Graph": ({ graph }) => whole(graph.requests),
+  "of these, throttled (429)": ({ graph }) => whole(graph.throttled),
   "most in 10 s, of 130,000 for the app": ({ graph }) => whole(graph.mostOfApp),
   "most in 10 min, of 10,000 for a mailbox": ({ graph }) => whole(graph.mostOfMailbox),
   "permits in use, at most": ({ permits }) => whole(permits.most),
@@ -50,7 +72,7 @@ if (!isMainThread) {
   parentPort.postMessage(simulate(await loadPlan(), workerData));
 } else {
   const tasks = Object.values(TABLES).flatMap((options) =>
-    sizes.map((mailboxes) => ({ mailboxes, ...options(mailboxes) })),
+    sizes.map((mailboxes) => ({ mailboxes, firstPages, ...options(mailboxes) })),
   );
   const results = [];
   /** Two run at a time, the largest first. */
@@ -75,7 +97,7 @@ if (!isMainThread) {
   });
   const text = tables.join("\n\n");
   console.log(text);
-  if (process.env.WRITE) {
+  if (WRITE) {
     const [start, end] = ["<!-- tables: make scale WRITE=1 -->", "<!-- end of tables -->"];
     const page = await readFile(PAGE, "utf8");
     const before = page.slice(0, page.indexOf(start) + start.length);

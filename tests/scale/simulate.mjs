@@ -1,15 +1,20 @@
 // Simulates a day of the edge example: many mailboxes, their registries and the budget, with the
 // decisions of its planning module. What the objects store and call is counted as in their code;
 // tests/edge/scale.test.mjs compares the counts with those of workerd.
-import { Events } from "./heap.mjs";
+import FlatQueue from "flatqueue";
 
 const SECOND = 1000;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const [CHANGE, NOTIFY, TICK, STEP, ALARM, END, GRANT] = [0, 1, 2, 3, 4, 5, 6];
+const [CHANGE, NOTIFY, TICK, STEP, ALARM, FETCH, PAGE, FAIL, GRANT] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+/** The windows of Graph's limits, of an app and of a mailbox. */
+const [APP_WINDOW, MAILBOX_WINDOW] = [10 * SECOND, 10 * MINUTE];
+/** The options `retry` of the client: a longer wait, or a third failure, ends the round. */
+const [MAX_WAIT, ATTEMPTS] = [10 * SECOND, 3];
 /** The share of the changes of a day in each hour: most of them from 8 to 18 h. */
 const BY_HOUR = Array.from({ length: 24 }, (_, hour) => (hour >= 8 && hour < 18 ? 2.2 : 0.15));
+const BUSIEST = Math.max(...BY_HOUR);
 
 export const DEFAULTS = {
   mailboxes: 1000,
@@ -28,12 +33,22 @@ export const DEFAULTS = {
   /** The share of the notifications that never arrive. */
   lost: 0.01,
   changesPerDay: 20,
-  /** The time of a round of one page: this, and an exponential part with the same mean. */
-  roundTime: 200,
-  /** The share of the rounds that fail after three attempts. */
+  /**
+   * The pages of the first round of a mailbox, all of which are new at the start. With 0 pages all
+   * are up to date at the start, and have subscriptions.
+   */
+  firstPages: 10,
+  /** The items of a page of a first round. */
+  pageItems: 10,
+  /** The time of a request: this, and an exponential part with the same mean. */
+  requestTime: 200,
+  /** The share of the requests that fail three times, which ends their round. */
   failing: 0.002,
-  /** Graph's limit of an app in 10 s. */
+  /** Graph's limits: requests of an app in 10 s, and of an app in a mailbox in 10 min. */
   appLimit: 130_000,
+  mailboxLimit: 10_000,
+  /** Whether all mailboxes wait for the end of a throttle, as with the setting `recordings`. */
+  sharesLimit: true,
   duration: DAY,
   start: Date.UTC(2026, 0, 5),
   seed: 1,
@@ -65,6 +80,7 @@ function windowsOfEach(count, length) {
       }
       counts[id] += 1;
       if (counts[id] > counter.most) counter.most = counts[id];
+      return counts[id];
     },
   };
   return counter;
@@ -94,10 +110,18 @@ export function simulate(plan, options) {
   const stop = start + settings.duration;
   const random = generator(settings.seed);
   const exponential = (mean) => -mean * Math.log(1 - random());
-  const events = new Events();
+  /** Each event is a number: its kind, and the index of what it happens to. */
+  const events = new FlatQueue();
+  const schedule = (time, kind, id) => events.push(id * 16 + kind, time);
   const budget = new plan.Budget(settings.roundsAtOnce);
 
-  const graph = { app: windows(10 * SECOND), each: windowsOfEach(count, 10 * MINUTE), subscriptions: 0 };
+  const graph = {
+    app: windows(APP_WINDOW),
+    each: windowsOfEach(count, MAILBOX_WINDOW),
+    subscriptions: 0,
+    throttled: 0,
+  };
+  const firstRounds = { left: settings.firstPages ? count : 0, end: undefined };
   const objects = {
     mailboxes: 0,
     each: windowsOfEach(count, SECOND),
@@ -117,14 +141,26 @@ export function simulate(plan, options) {
     state: { ...plan.INITIAL },
     running: undefined,
     began: 0,
-    fails: false,
-    throttled: false,
+    isNew: settings.firstPages > 0,
+    pagesLeft: settings.firstPages,
+    /** Whether a registry has told the object its name. */
+    isNamed: !settings.firstPages,
+    /** How often Graph has throttled the current request. */
+    refusals: 0,
+    error: undefined,
     permit: undefined,
     alarm: Infinity,
-    subscribeAt: notifications ? start + random() * settings.lifetime * (2 / 3) : Infinity,
-    /** The times of changes that no round has delivered. */
+    subscription: undefined,
+    subscribeAt: notifications ? 0 : Infinity,
+    subscribeFailures: 0,
+    /** The times of changes that no round has delivered, in this order. */
     pending: [],
   }));
+  if (notifications && !settings.firstPages)
+    for (const one of all) {
+      one.subscription = {};
+      one.subscribeAt = start + random() * settings.lifetime * (2 / 3);
+    }
   const byName = new Map(all.map((one) => [one.name, one]));
   /** By registry: the mailboxes that its alarm wakes together, by their offset. */
   const steps = Array.from({ length: shards }, () => new Map());
@@ -141,9 +177,12 @@ export function simulate(plan, options) {
     objects.mailboxes += 1;
     objects.each.add(one.id, now);
   };
+  /** Returns when the throttle of a request ends, or undefined. Throttled requests count too. */
   const requestGraph = (one, now) => {
-    graph.each.add(one.id, now);
-    return graph.app.add(now);
+    const endOf = (window) => now + SECOND * Math.ceil((window - (now % window)) / SECOND);
+    const [ofMailbox, ofApp] = [graph.each.add(one.id, now), graph.app.add(now)];
+    if (ofMailbox > settings.mailboxLimit) return endOf(MAILBOX_WINDOW);
+    return ofApp > settings.appLimit ? endOf(APP_WINDOW) : undefined;
   };
   const write = (one, state) => {
     if (state === one.state) return;
@@ -153,12 +192,11 @@ export function simulate(plan, options) {
 
   /** As Mailbox.#setAlarm(). */
   function setAlarm(one, now, replaces = false) {
-    const at =
-      one.permit === "waiting" ? now + plan.ASK_AGAIN : Math.min(plan.roundAt(one.state), one.subscribeAt);
+    const at = plan.alarmAt(one.state, one, one.permit === "waiting", now);
     if (at < one.alarm || (replaces && at < Infinity)) {
       rows.mailboxes += 1;
       one.alarm = Math.max(at, now + 1);
-      events.push(one.alarm, ALARM, one.id);
+      schedule(one.alarm, ALARM, one.id);
     } else if (replaces && one.alarm < Infinity) {
       rows.mailboxes += 1;
       one.alarm = Infinity;
@@ -177,7 +215,7 @@ export function simulate(plan, options) {
     if (at >= grantAt) return;
     rows.budget += 1;
     grantAt = Math.max(at, now + 1);
-    events.push(grantAt, GRANT, 0);
+    schedule(grantAt, GRANT, 0);
   }
 
   function grant(now) {
@@ -222,51 +260,89 @@ export function simulate(plan, options) {
       isHeld = one.permit === "held" || acquire(one, now);
       one.permit = isHeld ? undefined : "waiting";
     }
-    if (one.permit !== "waiting") {
-      if (now >= one.subscribeAt) {
-        requestGraph(one, now);
-        graph.subscriptions += 1;
-        rows.mailboxes += 1;
-        one.subscribeAt = now + settings.lifetime * (2 / 3);
-      }
-      if (isHeld) return begin(one, now);
+    if (now >= one.subscribeAt && plan.maySubscribe(one, one.permit === "waiting", now)) {
+      requestGraph(one, now);
+      graph.subscriptions += 1;
+      // Graph validates the address of a new subscription.
+      if (!one.subscription) workerRequests += 1;
+      rows.mailboxes += 1;
+      one.subscription ??= {};
+      one.subscribeAt = now + settings.lifetime * (2 / 3);
     }
-    setAlarm(one, now, true);
+    if (isHeld) begin(one, now);
+    else setAlarm(one, now, true);
   }
 
   function begin(one, now) {
     calls.rounds += 1;
     one.running = one.state.requestedRounds;
     one.began = now;
+    one.refusals = 0;
+    if (!one.isNew) one.pagesLeft = 1;
     write(one, plan.begin(one.state, now, random(), settings));
     setAlarm(one, now);
-    one.throttled = requestGraph(one, now) > settings.appLimit;
-    one.fails = one.throttled || random() < settings.failing;
-    // The two other attempts of a round that fails.
-    if (one.fails && !one.throttled) for (let n = 0; n < 2; n++) requestGraph(one, now);
-    const time = settings.roundTime + exponential(settings.roundTime) + (one.fails ? 3 * SECOND : 0);
-    events.push(now + time, END, one.id);
+    fetch(one, now);
   }
 
-  function end(one, now) {
-    objectTime += now - one.began;
-    let retryAt;
-    if (one.fails) {
-      calls.failed += 1;
-      retryAt = one.throttled ? now + 10 * SECOND : undefined;
-      const error = retryAt && { code: "throttled", retryable: true, retryAt };
-      write(one, plan.fail(one.state, error, now, random(), settings));
-    } else {
-      const found = one.pending.filter((at) => at <= one.began);
-      one.pending = one.pending.filter((at) => at > one.began);
-      for (const at of found) staleness.push(now - at);
-      messages += found.length;
-      // Two rows for the link, which replaces a row, and one for each item. Two more rows, in
-      // write(), are the state after the acknowledgement and after the end.
-      rows.store += 2 + found.length;
-      write(one, plan.progress(one.state, now, random(), settings));
-      write(one, plan.end(one.state, { running: one.running, complete: true }, now, settings));
+  /** Requests a page. As the client, repeats it after a short throttle. */
+  function fetch(one, now) {
+    const retryAt = requestGraph(one, now);
+    const answered = now + settings.requestTime + exponential(settings.requestTime);
+    if (retryAt !== undefined) {
+      graph.throttled += 1;
+      one.refusals += 1;
+      one.error = { code: "throttled", retryable: true, retryAt };
+      const isRepeated = one.refusals < ATTEMPTS && retryAt - answered <= MAX_WAIT;
+      schedule(isRepeated ? Math.max(retryAt, answered) : answered, isRepeated ? FETCH : FAIL, one.id);
+    } else if (random() < settings.failing) {
+      for (let n = 1; n < ATTEMPTS; n++) requestGraph(one, now);
+      one.error = undefined;
+      schedule(answered + 3 * SECOND, FAIL, one.id);
+    } else schedule(answered, PAGE, one.id);
+  }
+
+  /** Delivers a page to the queue and acknowledges it. */
+  function acknowledge(one, now) {
+    one.refusals = 0;
+    one.pagesLeft -= 1;
+    // The changes before the round. Those of a new mailbox are among the items of its pages.
+    let found = 0;
+    if (!one.pagesLeft) {
+      while (one.pending[found] <= one.began) found += 1;
+      if (!one.isNew) for (let n = 0; n < found; n++) staleness.push(now - one.pending[n]);
+      if (found) one.pending = one.pending.slice(found);
     }
+    const items = one.isNew ? settings.pageItems : found;
+    messages += items;
+    // Two rows for the link, which replaces a row, and one for each item.
+    rows.store += 2 + items;
+    write(one, plan.progress(one.state, now, random(), settings));
+    if (!one.pagesLeft || now - one.began >= plan.MAX_ROUND) complete(one, now);
+    else fetch(one, now);
+  }
+
+  function complete(one, now) {
+    const isComplete = !one.pagesLeft;
+    write(one, plan.end(one.state, { running: one.running, complete: isComplete }, now, settings));
+    if (isComplete && one.isNew) {
+      one.isNew = false;
+      // A new store writes two more rows, once.
+      rows.store += 2;
+      firstRounds.left -= 1;
+      if (!firstRounds.left) firstRounds.end = now - start;
+    }
+    end(one, now);
+  }
+
+  function fail(one, now) {
+    calls.failed += 1;
+    write(one, plan.fail(one.state, one.error, now, random(), settings));
+    end(one, now, settings.sharesLimit ? one.error?.retryAt : undefined);
+  }
+
+  /** As Mailbox.alarm(), after a round. */
+  function end(one, now, retryAt) {
+    objectTime += now - one.began;
     one.running = undefined;
     release(one, now, retryAt);
     setAlarm(one, now, true);
@@ -274,10 +350,9 @@ export function simulate(plan, options) {
 
   /** The time of the next change of a mailbox, by the hour of the day. */
   function nextChange(now) {
-    const most = Math.max(...BY_HOUR);
     for (let at = now; ;) {
-      at += exponential(DAY / settings.changesPerDay / most);
-      if (at > stop || random() < BY_HOUR[Math.floor((at % DAY) / HOUR)] / most) return at;
+      at += exponential(DAY / settings.changesPerDay / BUSIEST);
+      if (at > stop || random() < BY_HOUR[Math.floor((at % DAY) / HOUR)] / BUSIEST) return at;
     }
   }
 
@@ -286,8 +361,8 @@ export function simulate(plan, options) {
       const one = all[id];
       one.pending.push(now);
       if (notifications && random() >= settings.lost)
-        events.push(now + Math.min(exponential(settings.latency), 3 * MINUTE), NOTIFY, id);
-      events.push(nextChange(now), CHANGE, id);
+        schedule(now + Math.min(exponential(settings.latency), 3 * MINUTE), NOTIFY, id);
+      schedule(nextChange(now), CHANGE, id);
     },
     [NOTIFY](now, id) {
       workerRequests += 1;
@@ -301,10 +376,10 @@ export function simulate(plan, options) {
       stepList.forEach(({ offset, some }, at) => {
         // A row and its entry in the index, now and when the mailbox is woken.
         rows.registries += 4 * some.length;
-        events.push(now + offset, STEP, at);
+        schedule(now + offset, STEP, at);
       });
       rows.registries += shards;
-      events.push(now + cron, TICK, 0);
+      schedule(now + cron, TICK, 0);
     },
     [STEP](now, at) {
       const { shard, some } = stepList[at];
@@ -313,6 +388,8 @@ export function simulate(plan, options) {
       for (const one of some) {
         calls.wake += 1;
         countCall(one, now);
+        if (!one.isNamed) rows.mailboxes += 1;
+        one.isNamed = true;
         requestRound(one, now);
       }
     },
@@ -320,7 +397,9 @@ export function simulate(plan, options) {
       // An alarm that was replaced does nothing. One during a round is set again by that round.
       if (all[id].alarm === now && all[id].running === undefined) alarm(all[id], now);
     },
-    [END]: (now, id) => end(all[id], now),
+    [FETCH]: (now, id) => fetch(all[id], now),
+    [PAGE]: (now, id) => acknowledge(all[id], now),
+    [FAIL]: (now, id) => fail(all[id], now),
     [GRANT](now) {
       if (grantAt !== now) return;
       grantAt = Infinity;
@@ -329,11 +408,14 @@ export function simulate(plan, options) {
     },
   };
 
-  if (settings.tick) events.push(start, TICK, 0);
-  if (settings.changesPerDay) for (const { id } of all) events.push(nextChange(start), CHANGE, id);
-  for (const one of all) if (one.subscribeAt < Infinity) setAlarm(one, start);
-  options.prepare?.({ events, kinds: { NOTIFY }, all, start });
-  while (events.next() && events.time < stop) handle[events.kind](events.time, events.id);
+  if (settings.tick) schedule(start, TICK, 0);
+  if (settings.changesPerDay) for (const { id } of all) schedule(nextChange(start), CHANGE, id);
+  for (const one of all) if (one.subscription) setAlarm(one, start);
+  options.prepare?.({ notify: (time, id) => schedule(time, NOTIFY, id), all, start });
+  for (let time; (time = events.peekValue()) < stop;) {
+    const event = events.pop();
+    handle[event % 16](time, Math.floor(event / 16));
+  }
 
   const sorted = Float64Array.from(staleness).sort();
   const percentile = (share) => sorted[Math.min(Math.floor(share * sorted.length), sorted.length - 1)];
@@ -345,7 +427,10 @@ export function simulate(plan, options) {
       mostOfApp: graph.app.most,
       mostOfMailbox: graph.each.most,
       subscriptions: graph.subscriptions,
+      throttled: graph.throttled,
     },
+    /** The time until every mailbox had its first round. Undefined if one had none. */
+    firstRounds: firstRounds.end,
     objects: {
       requests:
         objects.mailboxes +
@@ -363,6 +448,7 @@ export function simulate(plan, options) {
     queueOperations: 3 * messages,
     messages,
     undelivered: all.reduce((sum, { pending }) => sum + pending.length, 0),
+    left: firstRounds.left,
     staleness: { p50: percentile(0.5), p99: percentile(0.99), most: percentile(1) },
   };
 }

@@ -434,17 +434,22 @@ test("a tab that keeps all requests of a mailbox to itself does not stop another
     }
   });
   await until(() => held === 4);
-  const outcome = await other.evaluate(
+  const { outcome, reasons, shown } = await other.evaluate(
     async ([endpoint, token]) => {
       const retry = { timeout: 300 };
       const client = await window.openDelta({ endpoint, account: "alex", token: () => token, retry });
-      const { outcome } = await client.events({ start: "2026-11-20", end: "2026-11-22" }).sync();
+      const events = client.events({ start: "2026-11-20", end: "2026-11-22" });
+      const shown = [];
+      events.status.subscribe(({ phase, waitReason }) => phase === "waiting" && shown.push(waitReason));
+      const { outcome, waits } = await events.sync();
       await client.close();
-      return outcome;
+      return { outcome, reasons: waits.map(({ reason }) => reason), shown };
     },
     [world.root, world.tokens.delegated],
   );
   assert.equal(outcome, "complete");
+  assert.deepEqual(shown.slice(0, 1), ["throttled"], "the status says that it waits");
+  assert.deepEqual(reasons, ["throttled"], "and so does the report");
 });
 
 test("a page that was frozen during a sign-in of another tab continues after it", async () => {

@@ -1,4 +1,5 @@
-//! Look-ahead: the next page is requested while the current one is applied, delivered and stored.
+//! Look-ahead: the next page is requested while the current one is applied, delivered and stored,
+//! and the page after it while the current one is committed.
 //!
 //! Only the request and the arrival of the page overlap. Pages are applied and committed one after
 //! the other, and a page that was requested ahead is used only if the round then requests
@@ -26,7 +27,7 @@ impl Round {
         if pending.is_final_page || pending.had_failures {
             return None;
         }
-        self.request_ahead(pending.record.link.as_deref()?, now)
+        self.request_ahead(pending.record.link.as_deref()?, 1, now)
     }
 
     /// The request of the page after the one that is still arriving, whose beginning has this
@@ -37,16 +38,30 @@ impl Round {
         if !is_first_attempt || is_master || self.closes_cycle(next) || self.grows_page_size() {
             return None;
         }
-        self.request_ahead(next, now)
+        self.request_ahead(next, 1, now)
     }
 
-    fn request_ahead(&self, next: &str, now: Instant) -> Option<Request> {
+    /// The request of the page after the one that was requested ahead, whose beginning has this
+    /// nextLink. Only while the current page is committed: before that, its consumer may leave the
+    /// round.
+    pub fn next_request_beyond(&self, next: &str, now: Instant) -> Option<Request> {
+        let is_committing = matches!(self.state, State::Committing(_));
+        let repeats = self.ahead.iter().any(|ahead| ahead.url == next);
+        if !is_committing || repeats || self.closes_cycle(next) || self.grows_page_size() {
+            return None;
+        }
+        self.request_ahead(next, 2, now)
+    }
+
+    /// `distance`: 1 for the page after the current one, 2 for the page after that.
+    fn request_ahead(&self, next: &str, distance: u32, now: Instant) -> Option<Request> {
         let config = &self.config;
-        let is_at_limit = config.max_pages.is_some_and(|max| self.report.pages + 1 >= max)
+        let is_at_limit = config.max_pages.is_some_and(|max| self.report.pages + distance >= max)
             || config.max_duration.is_some_and(|max| now - self.started_at >= max);
-        let may_escalate = self.record.no_progress_pages + 1 >= MAX_NO_PROGRESS_PAGES
-            || self.record.empty_pages + 1 >= MAX_EMPTY_PAGES;
-        if is_at_limit || may_escalate || self.ahead.is_some() {
+        let may_escalate = self.record.no_progress_pages + distance >= MAX_NO_PROGRESS_PAGES
+            || self.record.empty_pages + distance >= MAX_EMPTY_PAGES;
+        let is_next = u32::try_from(self.ahead.len() + 1) == Ok(distance);
+        if is_at_limit || may_escalate || !is_next {
             return None;
         }
         let url = config.endpoint.admit(next).ok()?;
@@ -56,13 +71,17 @@ impl Round {
     /// Records that a look-ahead request was sent.
     pub fn sent_ahead(&mut self, request: Request) {
         self.report.requests += 1;
-        self.ahead = Some(request);
+        self.ahead.push_back(request);
     }
 
-    /// Whether this request was sent ahead. Forgets one that has another URL or another Prefer
-    /// header.
+    /// Whether this request was sent ahead, and is the first of those. Otherwise forgets all of
+    /// them: each later one is for the page after the one before.
     pub(super) fn take_ahead(&mut self, request: &Request) -> bool {
-        self.ahead.take().is_some_and(|ahead| ahead == *request)
+        let is_sent = self.ahead.pop_front().is_some_and(|ahead| ahead == *request);
+        if !is_sent {
+            self.ahead.clear();
+        }
+        is_sent
     }
 
     /// The response to the request that was sent ahead cannot be used: sends the request now.

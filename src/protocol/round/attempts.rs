@@ -89,7 +89,7 @@ impl Round {
                 self.attempts.tries += 1;
                 self.report.retries += u32::from(self.attempts.tries > 1);
                 if is_master {
-                    self.ahead = None;
+                    self.ahead.clear();
                     self.report.requests += 1;
                     return self.transition(State::Fetching, Step::FetchMaster(url));
                 }

@@ -207,6 +207,7 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
                 .list(collection(name)?, get("user"), part, window, get("immutable") == Some("true"))
                 .into())
         }
+        ("GET", ["subscriptions"]) => Ok(world.subscriptions(now)),
         ("POST", ["populate"]) => {
             world.populate(&populate(body, now)?, now);
             Ok(Value::Null)

@@ -120,7 +120,10 @@ impl Rule {
             ),
         };
         let kind = matches.get("kind").and_then(Value::as_str).unwrap_or("any").to_owned();
-        if !matches!(kind.as_str(), "initial" | "next" | "delta" | "item" | "any" | "preflight") {
+        if !matches!(
+            kind.as_str(),
+            "initial" | "next" | "delta" | "item" | "subscription" | "any" | "preflight"
+        ) {
             return Err(format!("there is no kind {kind}"));
         }
         let (name, args) = match map.get("fault") {

@@ -21,6 +21,7 @@ mod request;
 mod response;
 mod rng;
 mod route;
+mod subscriptions;
 mod table;
 mod text;
 mod unreported;

@@ -37,6 +37,8 @@ impl Failure {
 pub(crate) enum Body {
     Page(Box<Page>),
     Item(Map<String, Value>),
+    /// A status and a value. `null` is sent as no body.
+    Json(u16, Value),
 }
 
 impl World {

@@ -64,6 +64,17 @@ impl Collection {
     }
 }
 
+/// The target of a request for subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subscriptions {
+    /// `/subscriptions`
+    All,
+    /// `/subscriptions/{id}`
+    One(String),
+    /// `/subscriptions/{id}/reauthorize`
+    Reauthorize(String),
+}
+
 /// The resource of a path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Route {
@@ -76,6 +87,8 @@ pub(crate) struct Route {
     pub(crate) part: Option<String>,
     /// The id of a single event. Set if this is not a delta request.
     pub(crate) item: Option<String>,
+    /// Set if this is a request for subscriptions.
+    pub(crate) subscriptions: Option<Subscriptions>,
     /// The arguments of `getAllRecordings`.
     pub(crate) arguments: Vec<(String, String)>,
     /// The raw token of `delta(token='…')`.
@@ -132,6 +145,10 @@ pub(crate) fn parse(path: &str) -> Option<Route> {
     let mut rest = segments.as_slice();
     let mut link = String::new();
     let (first, after) = rest.split_first()?;
+    if first.name == "subscriptions" {
+        route.subscriptions = Some(subscriptions(rest)?);
+        return Some(route);
+    }
     if first.name == "me" && first.key.is_none() {
         route.is_personal = true;
         rest = after;
@@ -157,6 +174,20 @@ pub(crate) fn parse(path: &str) -> Option<Route> {
         delta(&mut route, after, format!("/{}", collection.name()))
     }?;
     Some(route)
+}
+
+fn subscriptions(segments: &[Segment]) -> Option<Subscriptions> {
+    let (first, after) = segments.split_first()?;
+    if first.key.is_none() && after.is_empty() {
+        return Some(Subscriptions::All);
+    }
+    let (id, after) = keyed(segments, "subscriptions")?;
+    let id = decode(&id, false);
+    match after {
+        [] => Some(Subscriptions::One(id)),
+        [action] if action.name == "reauthorize" => Some(Subscriptions::Reauthorize(id)),
+        _ => None,
+    }
 }
 
 fn personal(route: &mut Route, mut rest: &[Segment], mut link: String) -> Option<()> {

@@ -11,6 +11,7 @@ use crate::request::Prefs;
 use crate::response::{AUTHORIZATION, Body, Failure, json_headers};
 use crate::rng::Rng;
 use crate::route::{self, Collection, Route};
+use crate::subscriptions::Subscription;
 use crate::table::Table;
 use crate::text::{self, Param};
 use serde_json::{Map, Value, json};
@@ -91,6 +92,7 @@ pub struct World {
     pub(crate) streams: Vec<Stream>,
     pub(crate) rounds: Vec<Round>,
     pub(crate) tokens: BTreeMap<String, Token>,
+    pub(crate) subscriptions: Vec<Subscription>,
     access: BTreeMap<String, Access>,
     serial: u64,
     pub(crate) rules: Vec<Rule>,
@@ -127,6 +129,7 @@ impl World {
             streams: Vec::new(),
             rounds: Vec::new(),
             tokens: BTreeMap::new(),
+            subscriptions: Vec::new(),
             access: BTreeMap::new(),
             serial: 0,
             rules: Vec::new(),
@@ -318,6 +321,9 @@ impl World {
 
     fn kind(&self, found: Option<&Route>, param: Option<&str>, token: Option<&str>) -> &'static str {
         let Some(route) = found else { return "unexpected" };
+        if route.subscriptions.is_some() {
+            return "subscription";
+        }
         if route.item.is_some() {
             return "item";
         }
@@ -379,6 +385,9 @@ impl World {
                 "BadRequest",
                 "Resource not found for the segment: the fake Graph does not know this path.",
             )),
+            Some(Route { subscriptions: Some(target), .. }) => self
+                .caller(request, now)
+                .and_then(|caller| self.serve_subscriptions(&caller, &target, request, now)),
             Some(_) if !request.method.eq_ignore_ascii_case("GET") => Err(Failure::unexpected(
                 405,
                 "Request_BadRequest",
@@ -392,6 +401,12 @@ impl World {
             Ok(Body::Item(item)) => {
                 entry.items = 1;
                 self.finish(request, 200, json_headers(), Value::Object(item).to_string(), now)
+            }
+            Ok(Body::Json(status, Value::Null)) => {
+                self.finish(request, status, Vec::new(), String::new(), now)
+            }
+            Ok(Body::Json(status, value)) => {
+                self.finish(request, status, json_headers(), value.to_string(), now)
             }
             Ok(Body::Page(page)) => match (acting, rule) {
                 (Some(fault), Some(at)) => {

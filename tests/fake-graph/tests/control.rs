@@ -139,10 +139,19 @@ fn every_function_of_a_world_has_a_route() {
         (log[2]["headers"]["authorization"].clone(), log[1]["fault"].clone(), log[2]["items"].clone()),
         (json!("app"), json!("empty503"), json!(1))
     );
+    let mut request = Request::get("/w/x/v1.0/subscriptions", own);
+    request.method = "POST".to_owned();
+    let body = json!({
+        "resource": "users", "changeType": "updated", "notificationUrl": "https://a.example/",
+        "expirationDateTime": "2026-11-21T00:01:00Z",
+    });
+    request.body = body.to_string().into_bytes();
+    assert_eq!(c.0.handle(&request, NOW).status, 201);
+    assert_eq!(c.ok("GET", "/control/worlds/x/subscriptions", Value::Null)[0]["resource"], "users");
     c.ok("DELETE", "/control/worlds/x/log", Value::Null);
     c.ok("POST", "/control/worlds/x/revoke", Value::Null);
     assert_eq!(get(&mut c, own).status, 401);
-    assert_eq!(c.ok("GET", "/control/worlds/x/log", Value::Null)[0]["n"], 5);
+    assert_eq!(c.ok("GET", "/control/worlds/x/log", Value::Null)[0]["n"], 6);
 }
 
 #[test]

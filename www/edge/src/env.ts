@@ -1,6 +1,6 @@
 // The bindings and settings of wrangler.jsonc, and the types of what the objects store and call.
 import type { Subscription } from "deltalink/notifications";
-import { DAY, type RoundState, type Settings, shardOf } from "./plan";
+import { DAY, type RoundState, type Settings, shardOf, type SubscriptionState } from "./plan";
 import { RESOURCES } from "./resource";
 
 export interface Env {
@@ -38,7 +38,7 @@ export type ChangeMessage = { mailbox: string; id: string } & (
   | { type: "remove"; reason: "deleted" | "changed" | "ghost" | "left-window" }
 );
 
-export interface MailboxState extends RoundState {
+export interface MailboxState extends RoundState, SubscriptionState {
   /** The name on the list. Undefined if this mailbox is not on the list. */
   mailbox?: string;
   /** The start of the running round, or of one that was aborted. */
@@ -49,9 +49,6 @@ export interface MailboxState extends RoundState {
   /** The number of changes that the queue accepted, including repeated ones. */
   sent: number;
   subscription?: Subscription | undefined;
-  /** When to renew the subscription, or to try again. */
-  subscribeAt: number;
-  subscribeFailures: number;
   subscribeError?: string | undefined;
 }
 

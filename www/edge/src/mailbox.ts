@@ -5,8 +5,8 @@ import { clientStateFor, subscriptionLimits, subscriptions } from "deltalink/not
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { alarmTime, budgetOf, type Env, type MailboxObject, resourceOf, settingsOf } from "./env";
 import type { MailboxState, MailboxStatus } from "./env";
-import { ASK_AGAIN, backOff, begin, DAY, end, fail, INITIAL, isDue, MAX_ROUND } from "./plan";
-import { progress, request, roundAt } from "./plan";
+import { alarmAt, backOff, begin, DAY, end, fail, INITIAL, isDue, MAX_ROUND } from "./plan";
+import { maySubscribe, progress, request } from "./plan";
 import { send } from "./queue";
 
 const INITIAL_STATE: MailboxState = { ...INITIAL, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
@@ -104,14 +104,12 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     // If the mailbox is removed, and maybe added again, another alarm begins from the start.
     const { signal } = this.#stop;
     const isHeld = isDue(this.#state, Date.now()) && (await this.#acquirePermit(mailbox));
-    if (this.#permit !== "waiting") {
-      // Subscribes before the round, so that a notification reports every change after it. This
-      // needs no permit.
-      if (!signal.aborted) await this.#subscribe(mailbox);
-      const runs = isHeld && !signal.aborted && isDue(this.#state, Date.now());
-      const retryAt = runs ? await this.#round(mailbox) : undefined;
-      if (isHeld) await this.#releasePermit(mailbox, resourceOf(this.env).sharesLimit ? retryAt : undefined);
-    }
+    // Subscribes before the round, so that a notification reports every change after it.
+    if (!signal.aborted && maySubscribe(this.#state, this.#permit === "waiting", Date.now()))
+      await this.#subscribe(mailbox);
+    const runs = isHeld && !signal.aborted && isDue(this.#state, Date.now());
+    const retryAt = runs ? await this.#round(mailbox) : undefined;
+    if (isHeld) await this.#releasePermit(mailbox, resourceOf(this.env).sharesLimit ? retryAt : undefined);
     await this.#setAlarm(true);
   }
 
@@ -143,15 +141,10 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
 
   /** Sets the alarm for the next due time. With `replaces` also if an earlier one is pending. */
   async #setAlarm(replaces = false): Promise<void> {
-    const { mailbox, subscribeAt } = this.#state;
-    let at = Infinity;
-    // The budget wakes a mailbox that waits for a permit.
-    if (this.#permit === "waiting") at = Date.now() + ASK_AGAIN;
-    else if (mailbox !== undefined)
-      at = Math.min(
-        roundAt(this.#state),
-        this.#notificationResource(mailbox) === undefined ? Infinity : subscribeAt,
-      );
+    const { mailbox } = this.#state;
+    const isPolled = mailbox === undefined || this.#notificationResource(mailbox) === undefined;
+    const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
+    const at = alarmAt(this.#state, subscription, this.#permit === "waiting", Date.now());
     const pending = await this.ctx.storage.getAlarm();
     if (at < (pending ?? Infinity) || (replaces && at < Infinity))
       await this.ctx.storage.setAlarm(alarmTime(at));
@@ -183,17 +176,12 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       });
     } catch (error) {
       if (signal.aborted) return undefined;
-      const known = error instanceof DeltaError ? error : undefined;
-      const { requestId, retryAt } = known ?? {};
-      const lastError = {
-        code: known?.code ?? "queue",
-        message: messageOf(error),
-        requestId,
-        at: Date.now(),
-      };
+      const known: Partial<DeltaError> = error instanceof DeltaError ? error : {};
+      const { code = "queue", requestId, retryAt } = known;
+      const lastError = { code, message: messageOf(error), requestId, at: Date.now() };
       const failed = fail(this.#state, error, Date.now(), Math.random(), this.#settings);
       this.#write({ ...failed, lastError, startedAt: undefined });
-      if (known?.code === "throttled") return retryAt?.getTime();
+      if (code === "throttled") return retryAt?.getTime();
     } finally {
       this.#running = undefined;
     }
@@ -204,7 +192,6 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   async #subscribe(mailbox: string): Promise<void> {
     const { subscription, subscribeAt, subscribeFailures } = this.#state;
     const { signal } = this.#stop;
-    if (subscribeFailures && Date.now() < subscribeAt) return;
     try {
       const push = await this.#push(mailbox);
       if (!push) return;
@@ -243,15 +230,11 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   #graph(mailbox: string) {
-    const {
-      CLIENT: clientId,
-      CLIENT_SECRET: secret,
-      AUTHORITY: authority,
-      GRAPH_ENDPOINT: endpoint,
-    } = this.env;
+    const { CLIENT: clientId, CLIENT_SECRET: secret, AUTHORITY, GRAPH_ENDPOINT } = this.env;
     const tenant = resourceOf(this.env).isTenant ? mailbox : this.env.TENANT;
-    const token = clientCredentials({ tenant, clientId, secret, cache, ...(authority && { authority }) });
-    return { token, ...(endpoint && { endpoint }) };
+    const authority = AUTHORITY ? { authority: AUTHORITY } : {};
+    const token = clientCredentials({ tenant, clientId, secret, cache, ...authority });
+    return { token, ...(GRAPH_ENDPOINT && { endpoint: GRAPH_ENDPOINT }) };
   }
 
   async #open<T>(mailbox: string, use: (query: DeltaQuery<{ id: string }>) => Promise<T>): Promise<T> {
@@ -261,24 +244,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       // Short waits only: for longer ones there is the alarm, which does not keep the object in
       // memory.
       retry: { attempts: 3, maxWait: 10_000 },
-      log: (entry) => {
-        if (entry.event !== "round") return;
-        const { outcome, pages, requests, added, changed, removed } = entry.report;
-        const { level, ms, code } = entry;
-        console.log({
-          event: "round",
-          mailbox,
-          level,
-          ms,
-          code,
-          outcome,
-          pages,
-          requests,
-          added,
-          changed,
-          removed,
-        });
-      },
+      log: (entry) => entry.event === "round" && console.log({ mailbox, ...entry }),
     });
     try {
       return await use(resourceOf(this.env).open(client, mailbox));

@@ -55,6 +55,41 @@ export function roundAt({ requestedRounds, fulfilledRounds, notBefore }: RoundSt
   return requestedRounds > fulfilledRounds ? notBefore : Infinity;
 }
 
+/** What a mailbox stores about its subscription. */
+export interface SubscriptionState {
+  /** Undefined until Graph has created it. */
+  subscription?: object | undefined;
+  /** When to renew it, or to try again. Infinity if the mailbox is only polled. */
+  subscribeAt: number;
+  /** The number of consecutive attempts that failed. */
+  subscribeFailures: number;
+}
+
+/**
+ * Whether the alarm creates or renews the subscription now. A renewal needs no permit: the wait for
+ * one can be longer than the rest of the subscription's lifetime, because a throttle may stop all
+ * rounds for a day. It is one request in days, and has its own back-off. A mailbox without a
+ * subscription waits for the permit of its first round, which limits how many are created at once.
+ */
+export function maySubscribe(state: SubscriptionState, waitsForPermit: boolean, now: number): boolean {
+  if (waitsForPermit) return state.subscription !== undefined && now >= state.subscribeAt;
+  return !state.subscribeFailures || now >= state.subscribeAt;
+}
+
+/**
+ * When the next alarm of a mailbox is due: for its round or its subscription. While the mailbox
+ * waits for a permit, the budget wakes it for the round.
+ */
+export function alarmAt(
+  state: RoundState,
+  { subscription, subscribeAt }: SubscriptionState,
+  waitsForPermit: boolean,
+  now: number,
+): number {
+  if (!waitsForPermit) return Math.min(roundAt(state), subscribeAt);
+  return Math.min(now + ASK_AGAIN, subscription === undefined ? Infinity : subscribeAt);
+}
+
 /**
  * Begins a round. It is stored as failed before it begins, so that the back-off also applies if the
  * object is aborted during the round.

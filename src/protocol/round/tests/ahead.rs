@@ -37,6 +37,62 @@ fn the_next_page_is_requested_while_the_current_one_arrives() {
 }
 
 #[test]
+fn while_a_page_is_committed_the_page_after_the_next_one_is_requested_too() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    bench.next_link_ahead = Some(link("n2"));
+    assert_eq!(bench.page(next("n1")), Step::Receive);
+    assert_eq!(bench.round.next_request_after(&link("n2"), NOW), None, "requested already");
+    bench.next_link_ahead = None;
+    assert_eq!(bench.page(next("n2")), Step::Receive);
+    assert_eq!(bench.page(delta("d")), Step::Done);
+    assert_eq!(
+        bench.requests,
+        ["/contacts/delta", "ahead /contacts/delta?t=n1", "ahead /contacts/delta?t=n2"]
+    );
+    assert_eq!((bench.round.report.requests, bench.round.report.pages), (3, 3));
+}
+
+#[test]
+fn the_page_after_the_next_one_is_requested_only_during_a_commit_and_nothing_beyond_it() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
+    assert_eq!(bench.round.next_request_beyond(&link("n2"), NOW), None, "the consumer may leave");
+    bench.step(Input::Delivered);
+    assert!(matches!(bench.step(Input::Acknowledged), Step::Commit { .. }));
+    assert_eq!(bench.round.next_request_beyond(&link("n1"), NOW), None, "requested already");
+    let request = bench.round.next_request_beyond(&link("n2"), NOW).unwrap();
+    bench.round.sent_ahead(request);
+    assert_eq!(bench.round.next_request_beyond(&link("n3"), NOW), None);
+}
+
+#[test]
+fn a_failure_of_the_next_page_abandons_the_page_after_it() {
+    for failure in [refused(503, ""), Input::Unreachable(NoResponse::Network)] {
+        let mut bench = looking_ahead(contacts(), None);
+        bench.begin();
+        bench.next_link_ahead = Some(link("n2"));
+        assert_eq!(bench.page(next("n1")), Step::Receive);
+        bench.next_link_ahead = None;
+        assert!(matches!(bench.on(failure), Step::Sleep(..)));
+        assert_eq!(bench.on(Input::Slept), Step::Fetch(link("n1")));
+        assert_eq!(bench.page(next("n2")), Step::Fetch(link("n2")));
+        assert_eq!((bench.round.report.requests, bench.round.report.retries), (5, 1));
+    }
+}
+
+#[test]
+fn no_page_beyond_the_next_one_is_requested_that_a_limit_of_the_caller_excludes() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.round.config.max_pages = Some(2);
+    bench.begin();
+    bench.next_link_ahead = Some(link("n2"));
+    assert_eq!(bench.page(next("n1")), Step::Receive);
+    assert_eq!(bench.round.report.requests, 2);
+}
+
+#[test]
 fn a_page_that_is_cut_after_its_link_is_requested_again_and_the_look_ahead_abandoned() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();

@@ -98,6 +98,8 @@ struct Bench {
     requests: Vec<String>,
     /// Whether the next page is requested while the current one is applied.
     looks_ahead: bool,
+    /// The nextLink in the beginning of the page that was requested ahead.
+    next_link_ahead: Option<String>,
     /// The throttle times that the round stored.
     throttles: Vec<Instant>,
     /// The summary of the next page.
@@ -116,6 +118,7 @@ impl Bench {
             now: NOW,
             requests: Vec::new(),
             looks_ahead: false,
+            next_link_ahead: None,
             throttles: Vec::new(),
             summary: one(),
             decisions: Vec::new(),
@@ -179,6 +182,10 @@ impl Host for Bench {
             self.requests.push(format!("ahead {}", request.url.rsplit("v1.0").next().unwrap_or_default()));
         }
         self.looks_ahead
+    }
+
+    fn next_link_ahead(&self) -> Option<String> {
+        self.next_link_ahead.clone()
     }
 
     fn receive(&mut self) -> Option<Input> {

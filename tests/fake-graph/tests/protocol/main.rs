@@ -10,6 +10,7 @@ mod events;
 mod links;
 mod other_kinds;
 mod rounds;
+mod subscriptions;
 
 use common::Client;
 

@@ -20,9 +20,9 @@ impl Fake {
 
     /// Handles a request for a path below the origin. The first line of the result is JSON with the
     /// status, the headers and the faults of the response. The rest is the body.
-    pub fn handle(&mut self, method: String, url: String, headers: &str, now: f64) -> String {
+    pub fn handle(&mut self, method: String, url: String, headers: &str, body: String, now: f64) -> String {
         let headers = serde_json::from_str(headers).unwrap_or_default();
-        let response = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
+        let response = self.0.handle(&Request { method, url, headers, body: body.into_bytes() }, ms(now));
         let Response { status, headers, body, delay_ms, cut_after, hang, bytes_per_second } = response;
         let meta = json!({
             "status": status, "headers": headers, "delay": delay_ms, "cut": cut_after, "hang": hang,
