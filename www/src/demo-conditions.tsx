@@ -25,21 +25,30 @@ export function useConditions(world: World): ConditionsState {
   const [conditions, setConditions] = useState<Conditions>();
   const [problem, setProblem] = useState("");
   const [pending, setPending] = useState(0);
-  /** The end of the last call: a read waits for the changes before it. */
+  /** The number of calls so far, and the end of the last one: they run one after the other. */
+  const count = useRef(0);
   const last = useRef<Promise<void>>(Promise.resolve());
-  const call = (make: () => Promise<void>): void => {
-    setPending((count) => count + 1);
-    last.current = last.current
-      .then(make)
-      .then(
-        () => setProblem(""),
-        (error: unknown) => setProblem(messageOf(error)),
-      )
-      .finally(() => setPending((count) => count - 1));
+  const call = (make?: () => Promise<void>): void => {
+    count.current += 1;
+    const own = count.current;
+    const isLast = () => own === count.current;
+    const run = async (): Promise<void> => {
+      let text = "";
+      const fail = (error: unknown) => void (text = messageOf(error));
+      await make?.().catch(fail);
+      // After a failed change, the panel shows a state that the fake Graph does not have. A later
+      // change shows already, and reads again itself.
+      if (isLast()) {
+        const read = world.conditions();
+        await read.then((now) => isLast() && setConditions(now)).catch(fail);
+      }
+      setProblem(text);
+    };
+    setPending((before) => before + 1);
+    last.current = last.current.then(run).finally(() => setPending((before) => before - 1));
   };
-  const read = (): void => call(async () => setConditions(await world.conditions()));
   useEffect(() => {
-    const update = () => document.visibilityState === "visible" && read();
+    const update = () => document.visibilityState === "visible" && call();
     update();
     document.addEventListener("visibilitychange", update);
     return () => document.removeEventListener("visibilitychange", update);

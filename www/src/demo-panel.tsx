@@ -158,7 +158,11 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
           </li>
         ))}
       </ul>
-      {state.problem && <p className="demo-problem">{state.problem}</p>}
+      {state.problem && (
+        <p className="demo-problem" role="alert">
+          {state.problem}
+        </p>
+      )}
       <h3>A second tab</h3>
       <a className="button" href={location.href} target="_blank" rel="noopener">
         <ExternalLink className="icon" aria-hidden="true" />

@@ -86,6 +86,8 @@ export class HttpWorld implements World {
   }
 
   async keepFault(id: string, { fault, kind = "any" }: LastingFault): Promise<void> {
+    // Another tab may have switched it on as well.
+    await this.endFault(id);
     const rule = { match: { kind }, times: null, fault: { ...inSnakeCase(fault), label: id } };
     await this.#request("POST", "/faults", [rule]);
   }
@@ -173,7 +175,9 @@ export class HttpWorld implements World {
         headers: { "content-type": "application/json" },
       }),
     });
-    if (!response.ok)
+    // What a DELETE removes may be gone: another tab has removed it.
+    const isGone = method === "DELETE" && response.status === 404;
+    if (!response.ok && !isGone)
       throw new Error(
         `The demo's server returned ${response.status} for ${method} ${path}: ${(await response.text()).slice(0, 200)}`,
       );

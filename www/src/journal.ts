@@ -7,7 +7,10 @@ export interface Call {
   args: unknown[];
 }
 
-/** A call with its number in the journal. Numbers grow, and are never used again. */
+/**
+ * A call with its number in the journal. Numbers grow, also over `clear()`. They start again at 1
+ * only when the user or the browser deletes the data of the site.
+ */
 export type Entry = Call & { n: number };
 
 const STORE = "calls";
@@ -33,21 +36,52 @@ export class Journal {
     return result;
   }
 
+  /** Returns whether another page keeps the journal open. Call it within `exclusive()`. */
+  async isOpenElsewhere(): Promise<boolean> {
+    const isTaken = await navigator.locks?.request(this.#openLock, { ifAvailable: true }, (lock) => !lock);
+    return isTaken ?? false;
+  }
+
+  /** Keeps the journal open until the page ends. Call it within `exclusive()`. */
+  keepOpen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (!navigator.locks) return resolve();
+      const hold = () => (resolve(), new Promise<never>(() => undefined));
+      navigator.locks.request(this.#openLock, { mode: "shared" }, hold).catch(reject);
+    });
+  }
+
+  get #openLock(): string {
+    return `${this.#name} open`;
+  }
+
+  /** Returns the first call. */
+  async first(): Promise<Entry | undefined> {
+    const store = await this.#store("readonly");
+    return store && (await settled<Entry[]>(store.getAll(null, 1)))[0];
+  }
+
+  /** Returns the number of calls. */
+  async count(): Promise<number> {
+    const store = await this.#store("readonly");
+    return store ? settled(store.count()) : this.#count;
+  }
+
   /** Returns the calls after the one with this number. */
   async after(n: number): Promise<Entry[]> {
     const store = await this.#store("readonly");
     return store ? settled<Entry[]>(store.getAll(IDBKeyRange.lowerBound(n, true))) : [];
   }
 
-  /** Returns the number of the call. */
+  /** Stores a call. Returns its number. */
   async append(call: Call): Promise<number> {
     const store = await this.#store("readwrite");
-    return store ? Number(await settled(store.add(call))) : (this.#count += 1);
+    return store ? Number(await stored(store, store.add(call))) : (this.#count += 1);
   }
 
   async clear(): Promise<void> {
     const store = await this.#store("readwrite");
-    if (store) await settled(store.clear());
+    if (store) await stored(store, store.clear());
   }
 
   async #store(mode: IDBTransactionMode): Promise<IDBObjectStore | undefined> {
@@ -71,5 +105,13 @@ function settled<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error ?? new Error("IndexedDB refused a request"));
+  });
+}
+
+/** Resolves when the transaction is complete. It can fail after each of its requests succeeded. */
+function stored<T>({ transaction }: IDBObjectStore, request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve(request.result);
+    transaction.onabort = () => reject(transaction.error ?? new Error("IndexedDB ended a transaction"));
   });
 }

@@ -6,17 +6,25 @@
 // calls: before a call, a tab repeats what other tabs have called. A SharedWorker would need the
 // journal as well, because it ends with the last tab, and Chrome for Android does not have it.
 import { type FakeFaults, type FakeGraph, fakeGraph } from "deltalink/testing";
-import { type Call, Journal } from "./journal";
+import { type Call, type Entry, Journal } from "./journal";
 import type { ViewId } from "./rounds";
 import type { Reader } from "./session";
 import { type Conditions, CONTENT, type Edit, type LastingFault, LATENCY, SEED } from "./world";
 import { TABLES, type User, type World } from "./world";
 
 const ROOT = "https://fake-graph.example/v1.0";
-/** A page that opens with a journal of more calls, or an older one, begins a new world. */
+/**
+ * The name of this file in the build. It contains a hash of this file and its imports, so that
+ * another fake Graph has another name.
+ */
+const BUILD = import.meta.url.replace(/.*\//, "");
+/**
+ * A page that opens begins a new world if the journal has more calls, is older, or comes from
+ * another build. But never while another page shows the world.
+ */
 const MAX_CALLS = 2000;
 const MAX_AGE = 6 * 86_400_000;
-/** The call that makes a new copy. */
+/** The call that makes a new copy. Its argument is the build. */
 const BEGIN = "begin";
 
 /** The copy of the world in this tab. Its methods are the calls of the journal. */
@@ -132,6 +140,7 @@ export class PageWorld implements World {
     signal.throwIfAborted();
     // The latency and the bandwidth of the response run outside of the lock of the journal.
     const { result } = await this.#call("request", [url, [...headers]], signal);
+    signal.throwIfAborted();
     return result as Promise<Response>;
   };
 
@@ -195,24 +204,28 @@ export class PageWorld implements World {
   #call(name: CallName, args: unknown[], signal?: AbortSignal): Promise<{ result: unknown }> {
     return this.#journal.exclusive(async () => {
       const copy = await this.#catchUp();
+      signal?.throwIfAborted();
       const call = { at: Date.now(), name, args };
       // First, so that no tab has seen a call that the journal lacks.
       this.#position = await this.#journal.append(call);
-      const result = copy.call(call, signal);
+      // All other copies will handle the call. So this one must too, even if the signal has fired
+      // since. An abort only ends the wait for the response.
+      const stop = new AbortController();
+      const result = copy.call(call, stop.signal);
       // The caller handles a rejection, but only when the lock is released.
       if (result instanceof Promise) result.catch(() => undefined);
+      const abort = () => stop.abort(signal?.reason);
+      if (signal?.aborted) abort();
+      else signal?.addEventListener("abort", abort);
       return { result };
     });
   }
 
   async #catchUp(): Promise<Copy> {
-    let calls = await this.#journal.after(this.#position);
-    if (!this.#copy && !isUsable(calls)) {
-      await this.#journal.clear();
-      const begin = { at: Date.now(), name: BEGIN, args: [] };
-      calls = [{ ...begin, n: await this.#journal.append(begin) }];
-    }
     let copy = this.#copy;
+    const isOpening = !copy;
+    const isNew = isOpening && (await this.#mustBegin());
+    const calls = isNew ? [await this.#begin()] : await this.#journal.after(this.#position);
     for (const call of calls) {
       if (call.name === BEGIN) copy = await Copy.begin(call.at);
       else if (copy) repeat(copy, call);
@@ -220,13 +233,27 @@ export class PageWorld implements World {
     }
     if (!copy) throw new Error("the journal of the demo does not begin with a new world");
     this.#copy = copy;
+    if (isOpening) await this.#journal.keepOpen();
     return copy;
   }
-}
 
-/** Whether a page that opens can continue with the world of a journal. */
-function isUsable([first, ...others]: Call[]): boolean {
-  return first?.name === BEGIN && first.at > Date.now() - MAX_AGE && others.length < MAX_CALLS;
+  /** Whether a page that opens cannot continue with the world of the journal. */
+  async #mustBegin(): Promise<boolean> {
+    const first = await this.#journal.first();
+    if (first?.name !== BEGIN) return true;
+    const isUsable =
+      first.args[0] === BUILD &&
+      first.at > Date.now() - MAX_AGE &&
+      (await this.#journal.count()) <= MAX_CALLS;
+    return !isUsable && !(await this.#journal.isOpenElsewhere());
+  }
+
+  /** Replaces the journal by one of a new world. */
+  async #begin(): Promise<Entry> {
+    await this.#journal.clear();
+    const begin = { at: Date.now(), name: BEGIN, args: [BUILD] };
+    return { ...begin, n: await this.#journal.append(begin) };
+  }
 }
 
 /** Makes a call of another tab or an earlier page, whose response nobody needs here. */
