@@ -154,7 +154,8 @@ impl Round {
         matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_anchor(next)
     }
 
-    /// Whether a reduced page size grows when the page at this distance from the current one arrives.
+    /// Whether a reduced page size grows when the page at this distance from the current one
+    /// arrives.
     pub(super) fn grows_page_size(&self, distance: u32) -> bool {
         let index = self.position.page_index.saturating_add(distance);
         self.record.page_size.is_some() && index % PAGES_PER_GROWTH == PAGES_PER_GROWTH - 1
