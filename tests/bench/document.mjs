@@ -22,8 +22,8 @@ The median of the runs, with their minimum and maximum.
 
 const FINDINGS = `## Where it is slower than the reference, and why
 
-A first round over a network is faster, because requests, transfer and commits overlap. Without
-latency there is nothing to overlap, and the work beyond that of the loop shows:
+A first round of events is faster, because requests, transfer and commits overlap. Elsewhere the work
+beyond that of the loop shows:
 
 - **Node, events.** Of the CPU time of a round (V8's profiler, 40 rounds of 20 × 200 events), 25 % is
   \`JSON.parse\`, 15 % garbage collection, 13 % the decoding of the bodies, 4 % their creation by the
