@@ -111,6 +111,7 @@ impl Driver {
         loop {
             let decided_at = now();
             let step = self.round.borrow_mut().step(input, decided_at, Math::random());
+            self.ahead.truncate(self.round.borrow().needed_ahead(&step));
             if let Step::Load | Step::SignIn(_) | Step::Sweep { .. } | Step::SaveRecord { .. } = step {
                 // Between two pages the round waits until the consumer requests the next one, and
                 // for the listeners of the last one.
@@ -144,14 +145,8 @@ impl Driver {
         match step {
             Step::Load => self.load().await,
             Step::SignIn(reason) => self.sign_in(&reason).await,
-            Step::Fetch(url) => {
-                let result = self.fetch_page(url).await;
-                self.or_abandon_ahead(result)
-            }
-            Step::Receive => {
-                let result = self.receive_page().await;
-                self.or_abandon_ahead(result)
-            }
+            Step::Fetch(url) => self.fetch_page(url).await,
+            Step::Receive => self.receive_page().await,
             Step::FetchMaster(url) => self.fetch_master(url).await,
             Step::StoreThrottle(until) => self.store_throttle(until).await,
             Step::Apply => self.apply().await,
@@ -444,7 +439,6 @@ impl Driver {
     /// Completes the round. Releases its lock before the listeners of the last page return: they
     /// may wait for another round of the query.
     async fn complete(&mut self) {
-        self.ahead.clear();
         self.display.show(&self.display.in_phase("idle"));
         self.host.release();
         if !self.consumer.has_left() {

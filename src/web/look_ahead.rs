@@ -88,20 +88,11 @@ impl Driver {
         true
     }
 
-    /// Prepares the request that the round needs now. Drops the requests that were sent ahead.
-    pub(super) fn prepare(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
-        self.ahead.clear();
+    /// Prepares the request that the round needs now.
+    pub(super) fn prepare(&self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
         self.display.show_working();
         let prefer = self.round.borrow().prefer();
         self.page_request(Request { url, prefer })
-    }
-
-    /// Drops the requests that were sent ahead if the page before them did not arrive.
-    pub(super) fn or_abandon_ahead(&mut self, result: Result<Input>) -> Result<Input> {
-        if !matches!(result, Ok(Input::Page(_))) {
-            self.ahead.clear();
-        }
-        result
     }
 
     fn page_request(&self, Request { url, prefer }: Request) -> (PageRequest, oneshot::Receiver<String>) {

@@ -94,7 +94,7 @@ impl PageRequest {
                 Either::Left(_) => return,
                 Either::Right((end, _)) => end,
             };
-            if let (Ok(Outcome::Fetched(Fetched::Refused(refusal))), _) = &mut end {
+            if let Ok(Outcome::Fetched(Fetched::Refused(refusal))) = &mut end.0 {
                 refusal.received_at = Some(now());
                 self.apply_throttle(refusal);
             }

@@ -175,7 +175,7 @@ impl Session {
             }
             let stored = self.store().await?.throttle(key).await?;
             limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
-            if stored.is_some_and(|stored| stored.until >= until) {
+            if stored.is_some_and(|stored| stored.until >= latest) {
                 break;
             }
         }

@@ -75,6 +75,9 @@ pub trait Host {
         false
     }
 
+    /// Drops all kept responses but the first `needed`.
+    fn drop_ahead(&mut self, _needed: usize) {}
+
     /// The nextLink in the beginning of the page that was requested ahead.
     fn next_link_ahead(&self) -> Option<String> {
         None
@@ -130,6 +133,8 @@ pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
         }
         let (now, chance) = (host.now(), host.chance());
         let step = host.round().step(input, now, chance);
+        let needed = host.round().needed_ahead(&step);
+        host.drop_ahead(needed);
         host.observe(&step);
         if uses_store(&step)
             && let Some(error) = host.store_failure(&step)

@@ -320,7 +320,6 @@ impl Running<'_> {
     /// Checks the number of requests (invariant 9) and the count of the mirror.
     fn check_end(&self) {
         let Self { bench, requests, pages, restarts, abandoned, .. } = self;
-        let abandoned = abandoned + self.ahead.len() as u64;
         let faults = bench.faults() - self.faults;
         let max = pages + faults + restarts + abandoned + u64::from(self.round.report.masters) + 10;
         assert!(
@@ -487,7 +486,6 @@ impl Host for Running<'_> {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }
-        self.abandoned += self.ahead.drain(..).count() as u64;
         let response = self.send(url, &self.round.prefer());
         self.look_at_head(&response);
         Some(self.read(&response, is_master))
@@ -502,6 +500,11 @@ impl Host for Running<'_> {
             self.ahead.push_back(response);
         }
         looks_ahead
+    }
+
+    fn drop_ahead(&mut self, needed: usize) {
+        self.abandoned += self.ahead.len().saturating_sub(needed) as u64;
+        self.ahead.truncate(needed);
     }
 
     fn next_link_ahead(&self) -> Option<String> {

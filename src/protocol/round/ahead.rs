@@ -74,6 +74,12 @@ impl Round {
         self.ahead.push_back(request);
     }
 
+    /// How many of the requests that were sent ahead are still needed, including the one whose
+    /// response this step waits for. The shell drops the later ones.
+    pub fn needed_ahead(&self, step: &Step) -> usize {
+        if self.state == State::Ended { 0 } else { self.ahead.len() + usize::from(*step == Step::Receive) }
+    }
+
     /// Whether this request was sent ahead, and is the first of those. Otherwise forgets all of
     /// them: each later one is for the page after the one before.
     pub(super) fn take_ahead(&mut self, request: &Request) -> bool {
