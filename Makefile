@@ -79,8 +79,8 @@ bench: setup
 	@npm ci --prefix tests/bench --no-audit --no-fund --loglevel=error
 	@node --test --test-reporter=dot tests/bench/
 	@. scripts/env.sh && QUICK="$(QUICK)" ONLY="$(ONLY)" BASE="$(BASE)" RUNS="$(RUNS)" \
-		WRITE="$(WRITE)" NOTE="$(NOTE)" CHECK="$(CHECK)" node tests/bench/bench.mjs
-	@node --expose-gc tests/bench/view.mjs
+		WRITE="$(WRITE)" NOTE="$(NOTE)" CHECK="$(CHECK)" PROFILE="$(PROFILE)" node tests/bench/bench.mjs
+	@[ -n "$(PROFILE)" ] || node --expose-gc tests/bench/view.mjs
 
 # Compares the package with another one, BASE=other.tgz; exits with 1 if this one is slower.
 bench-check:

@@ -10,6 +10,7 @@ import { startGraph } from "./graph.mjs";
 import { nodeScenarios } from "./node-rows.mjs";
 import { readOptions } from "./options.mjs";
 import { bundlePage, makeFolder, unpack } from "./packages.mjs";
+import { Profiles } from "./profiles.mjs";
 import { compare, formatComparison, printRow } from "./report.mjs";
 import { shuffled } from "./order.mjs";
 import { isWanted, ROWS } from "./rows.mjs";
@@ -33,14 +34,18 @@ if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base),
 const measured = [];
 const graph = await startGraph();
 const site = await startSite(folder);
-const stage = { folder, graph, site, versions: {} };
+const profiles = options.profile ? new Profiles(folder) : undefined;
+const stage = { folder, graph, site, versions: {}, profiles };
 let slower = [];
 try {
-  const contestants = browserContestants(packages, options.check);
+  const contestants = browserContestants(packages, options.check).filter(
+    ({ key }) => !options.profile || key === "sync",
+  );
   for (const { key, source, deltalink } of contestants)
     await bundlePage(source, join(folder, key), deltalink);
   console.log(`deltalink ${packages.map(({ version }) => version).join(" against ")}; ${describeMachine()}`);
-  for (const scenario of [...browserScenarios, ...nodeScenarios]) {
+  for (const scenario of [...browserScenarios, ...(options.profile ? [] : nodeScenarios)]) {
+    if (options.profile && !scenario.isProfiled) continue;
     const rows = scenario.rows.filter((id) => isWanted(id, options.only));
     const runs = options.runs ?? scenario.runs[options.quick ? "quick" : "full"];
     // A row that the user named is measured even if the quick table omits it.
@@ -70,7 +75,8 @@ async function measure(scenario, rows, runs, contestants) {
   }
   for (const id of rows) {
     measured.push({ id, contestants, results: results[id] });
-    printRow(id, scenario.engine.name, contestants, results[id]);
+    if (profiles) profiles.print(id);
+    else printRow(id, scenario.engine.name, contestants, results[id]);
   }
 }
 
@@ -128,5 +134,5 @@ function conclude() {
       .join(", ")}`,
   );
   console.log(`measured in ${minutes.toFixed(1)} minutes`);
-  if (options.write && measured.length) return writeFile(DOCUMENT, documentOf(details));
+  if (options.write && measured.length && !profiles) return writeFile(DOCUMENT, documentOf(details));
 }

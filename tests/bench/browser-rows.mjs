@@ -63,6 +63,10 @@ async function medianOf(count, work) {
   return median(values);
 }
 
+/** Calls the function of the page that a row measures; with `make bench PROFILE=1` profiled. */
+const measured = (stage, contestant, session, id, ...call) =>
+  stage.profiles ? stage.profiles.record(id, contestant, session, call) : session.call(...call);
+
 /** Opens a contestant in a browser with a new profile and a new world. */
 async function withSession(stage, engine, contestant, size, work) {
   const world = stage.graph.world(size);
@@ -82,11 +86,12 @@ function firstRound(id, engine, size, runs) {
   return {
     rows: [id],
     engine,
+    isProfiled: true,
     runs,
     run: (contestant, stage) =>
       withSession(stage, engine, contestant, size, async (session, world, options) => {
         await session.call("open", options);
-        const elapsed = await session.call("round");
+        const elapsed = await measured(stage, contestant, session, id, "round");
         await verify(session, contestant, world, world.pages);
         return { [id]: elapsed };
       }),
@@ -100,24 +105,26 @@ function firstRound(id, engine, size, runs) {
 const onMirror = {
   rows: ["incremental-4k-0", "incremental-4k-5", "all-4k", "full-again"],
   engine: chromium,
+  isProfiled: true,
   runs: { quick: 1, full: 7 },
   run: (contestant, stage) =>
     withSession(stage, chromium, contestant, EVENTS, async (session, world, options) => {
+      const call = (...named) => measured(stage, contestant, session, ...named);
       await session.call("open", options);
       await session.call("round");
       await session.renew(`${stage.site.origin}/`);
       await session.call("open", options);
       const values = {
-        "incremental-4k-0": await medianOf(ROUNDS, () => session.call("round")),
+        "incremental-4k-0": await medianOf(ROUNDS, () => call("incremental-4k-0", "round")),
         "incremental-4k-5": await medianOf(ROUNDS, () => {
           world.change(5);
-          return session.call("round");
+          return call("incremental-4k-5", "round");
         }),
-        "all-4k": await medianOf(READS, () => session.call("all")),
+        "all-4k": await medianOf(READS, () => call("all-4k", "all")),
       };
       world.forgetSilently(20);
       await session.call("reset");
-      values["full-again"] = await session.call("round");
+      values["full-again"] = await call("full-again", "round");
       await verify(session, contestant, world, 2 * world.pages + 2 * ROUNDS);
       return values;
     }),
@@ -127,6 +134,7 @@ const onMirror = {
 const onLargeMirror = {
   rows: ["incremental-100k-0", "incremental-100k-5", "all-100k"],
   engine: chromium,
+  isProfiled: true,
   runs: { quick: 0, full: 5 },
   async prepare(contestant, stage) {
     const world = stage.graph.world(MANY_USERS);
@@ -139,16 +147,17 @@ const onLargeMirror = {
     return { world, session, options, url, stop: () => session.stop() };
   },
   async run(contestant, stage, { world, session, options, url }) {
+    const call = (...named) => measured(stage, contestant, session, ...named);
     await session.renew(url);
     await session.call("open", options);
     const before = world.requests;
     const values = {
-      "incremental-100k-0": await medianOf(ROUNDS, () => session.call("round")),
+      "incremental-100k-0": await medianOf(ROUNDS, () => call("incremental-100k-0", "round")),
       "incremental-100k-5": await medianOf(ROUNDS, () => {
         world.change(5);
-        return session.call("round");
+        return call("incremental-100k-5", "round");
       }),
-      "all-100k": await medianOf(READS, () => session.call("all")),
+      "all-100k": await medianOf(READS, () => call("all-100k", "all")),
     };
     await verify(session, contestant, world, before + 2 * ROUNDS);
     return values;
@@ -162,6 +171,7 @@ const onLargeMirror = {
 const onImport = {
   rows: ["import-cold", "import-warm"],
   engine: chromium,
+  isProfiled: true,
   runs: { quick: 1, full: 7 },
   run: (contestant, stage) =>
     withSession(
@@ -170,11 +180,12 @@ const onImport = {
       contestant,
       { kind: "events", pages: 1, size: 20 },
       async (session, world, options) => {
-        const cold = await session.call("firstRequest", options);
+        const visit = (id) => measured(stage, contestant, session, id, "firstRequest", options);
+        const cold = await visit("import-cold");
         let warm;
         for (let visits = 0; visits < 3; visits++) {
           await session.renew(`${stage.site.origin}/`);
-          warm = await session.call("firstRequest", options);
+          warm = await visit("import-warm");
         }
         await verify(session, contestant, world, 4);
         return { "import-cold": cold, "import-warm": warm };
