@@ -268,9 +268,10 @@ impl Connection {
     }
 
     async fn rows(&self, key: &str, ids: &[&str]) -> IdbResult<Vec<JsValue>> {
+        let key = JsValue::from_str(key);
         let transaction = self.begin(MIRROR, READ)?;
         let items = transaction.store(ITEMS)?;
-        let requests: Vec<_> = ids.iter().map(|id| items.get(&row_key(key, id))).collect::<IdbResult<_>>()?;
+        let requests: Vec<_> = ids.iter().map(|id| items.get(&row_key(&key, id))).collect::<IdbResult<_>>()?;
         transaction.end().await?;
         requests.iter().map(|request| request.result()).collect()
     }
@@ -278,9 +279,10 @@ impl Connection {
     /// Issues all writes without waiting for the stored revision, and aborts the transaction if
     /// that revision is not the expected one.
     async fn commit(&self, key: &str, batch: &Batch) -> IdbResult<bool> {
+        let key = JsValue::from_str(key);
         let transaction = self.begin(MIRROR, WRITE)?;
         let (states, items) = (transaction.store(STATE)?, transaction.store(ITEMS)?);
-        let stored = states.get(&key.into())?;
+        let stored = states.get(&key)?;
         let is_conflict = Rc::new(Cell::new(false));
         let compare = {
             let (stored, raw, is_conflict, expect) =
@@ -295,12 +297,12 @@ impl Connection {
         };
         stored.set_onsuccess(Some(compare.as_ref().unchecked_ref()));
         for (id, row) in &batch.put {
-            items.put_with_key(row, &row_key(key, id))?;
+            items.put_with_key(row, &row_key(&key, id))?;
         }
         for id in &batch.remove {
-            items.delete(&row_key(key, id))?;
+            items.delete(&row_key(&key, id))?;
         }
-        states.put_with_key(&batch.state, &key.into())?;
+        states.put_with_key(&batch.state, &key)?;
         let end = transaction.end().await;
         drop(compare);
         if is_conflict.get() { Ok(false) } else { end.map(|()| true) }
@@ -308,14 +310,15 @@ impl Connection {
 
     /// Takes the ids from the items: reading the keys takes as long as reading the rows.
     async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Rows> {
+        let key = JsValue::from_str(key);
         let transaction = self.begin(MIRROR, READ)?;
         let store = transaction.store(ITEMS)?;
         let side = match after {
             Some(after) if !is_side_row(after) => None,
-            _ => Some(SideRows::request(&store, key, after, limit)?),
+            _ => Some(SideRows::request(&store, &key, after, limit)?),
         };
         let from = after.filter(|_| side.is_none()).map_or(RangeStart::Id(FIRST_ITEM), RangeStart::After);
-        let range = range(key, from)?.into();
+        let range = range(&key, from)?.into();
         let request = store.get_all_with_key_and_limit(&range, limit)?;
         let rows = list_of(succeeded(&request).await?);
         let ids: Option<Vec<String>> = rows.iter().map(id_of).collect();
@@ -330,10 +333,11 @@ impl Connection {
     }
 
     async fn all(&self, key: &str) -> IdbResult<AllItems> {
+        let key = JsValue::from_str(key);
         let transaction = self.begin(MIRROR, READ)?;
         let store = transaction.store(ITEMS)?;
-        let side = SideRows::request(&store, key, None, u32::MAX)?;
-        let items = all_items(&store, key).await?;
+        let side = SideRows::request(&store, &key, None, u32::MAX)?;
+        let items = all_items(&store, &key).await?;
         Ok(AllItems { items, side: side.with_ids()? })
     }
 
@@ -458,9 +462,10 @@ fn refused(reason: &str) -> Box<Error> {
 
 /// Deletes everything that is stored of a query.
 fn wipe(transaction: &Transaction, key: &str) -> IdbResult<()> {
-    transaction.store(STATE)?.delete(&key.into())?;
-    transaction.store(ITEMS)?.delete(&range(key, RangeStart::Start)?.into())?;
-    transaction.store(USED)?.delete(&key.into())?;
+    let key = JsValue::from_str(key);
+    transaction.store(STATE)?.delete(&key)?;
+    transaction.store(ITEMS)?.delete(&range(&key, RangeStart::Start)?.into())?;
+    transaction.store(USED)?.delete(&key)?;
     Ok(())
 }
 

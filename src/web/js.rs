@@ -33,7 +33,7 @@ pub fn has_text(object: &JsValue, name: &str, text: &str) -> bool {
 }
 
 /// A name, or another string of the code that recurs, as a JavaScript string.
-fn cached(name: &str) -> JsValue {
+pub fn cached(name: &str) -> JsValue {
     CACHED_NAMES.with_borrow_mut(|names| {
         if let Some(known) = names.get(name) {
             return known.clone();

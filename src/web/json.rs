@@ -4,7 +4,7 @@
 use js_sys::{Array, JSON, JsString, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use super::js::{get, has_text, is_array, members};
+use super::js::{cached, get, has_text, is_array, members};
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -88,7 +88,7 @@ impl Item for Json {
     fn overlaid_with(&self, newer: &Self) -> Self {
         // `Object.assign` would set the prototype instead of copying a property named `__proto__`.
         let has_proto = |value: &JsValue| {
-            value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()))
+            value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &cached("__proto__")))
         };
         if has_proto(&self.value) || has_proto(&newer.value) {
             let entries =

@@ -151,7 +151,8 @@ impl Mirror<'_> {
 
     async fn all_completed(&self) -> StoreResult<Array> {
         let AllItems { items, side } = self.all_items().await?;
-        let listed = items.iter().filter_map(|item| Some((get_string(&item, "id")?, item)));
+        let masters = items.iter().filter(|item| is_master(&Json::new(item.clone())));
+        let listed = masters.filter_map(|item| Some((get_string(&item, "id")?, item)));
         let side = side.into_iter().map(|(id, row)| (id, get(&row, "item")));
         let masters = Masters::of(side.chain(listed));
         Ok(items.iter().map(|item| completed(&masters, item)).filter(|item| !item.is_undefined()).collect())

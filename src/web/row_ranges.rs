@@ -9,9 +9,10 @@ use super::idb::{IdbResult, list, list_of, succeeded};
 use super::js::{get, get_string};
 use crate::protocol::series::FIRST_ITEM;
 
-/// The key of a row.
-pub fn row_key(key: &str, id: &str) -> JsValue {
-    Array::of2(&key.into(), &id.into()).into()
+/// The key of a row: that of its query, and its id. The key of the query is passed as a JavaScript
+/// string, because making one takes about as long as reading a row.
+pub fn row_key(key: &JsValue, id: &str) -> JsValue {
+    Array::of2(key, &id.into()).into()
 }
 
 /// The lower end of a key range.
@@ -26,10 +27,10 @@ pub enum RangeStart<'a> {
 }
 
 /// The key range of a query's rows. Arrays sort after every string, and `[key]` before `[key, id]`.
-pub fn range(key: &str, from: RangeStart<'_>) -> IdbResult<IdbKeyRange> {
-    let upper = Array::of2(&key.into(), &Array::new());
+pub fn range(key: &JsValue, from: RangeStart<'_>) -> IdbResult<IdbKeyRange> {
+    let upper = Array::of2(key, &Array::new());
     match from {
-        RangeStart::Start => IdbKeyRange::bound(&Array::of1(&key.into()), &upper),
+        RangeStart::Start => IdbKeyRange::bound(&Array::of1(key), &upper),
         RangeStart::Id(id) => IdbKeyRange::bound(&row_key(key, id), &upper),
         RangeStart::After(id) => {
             IdbKeyRange::bound_with_lower_open_and_upper_open(&row_key(key, id), &upper, true, true)
@@ -38,8 +39,8 @@ pub fn range(key: &str, from: RangeStart<'_>) -> IdbResult<IdbKeyRange> {
 }
 
 /// The key range of a query's side rows after an id. They sort before all items.
-fn side_range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
-    let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| row_key(key, after));
+fn side_range(key: &JsValue, after: Option<&str>) -> IdbResult<IdbKeyRange> {
+    let lower = after.map_or_else(|| Array::of1(key).into(), |after| row_key(key, after));
     IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &row_key(key, FIRST_ITEM), true, true)
 }
 
@@ -105,7 +106,7 @@ pub fn id_of(row: &JsValue) -> Option<String> {
 
 /// Reads all items, without the side rows. Requests each chunk before it takes the items of the
 /// previous one.
-pub async fn all_items(store: &IdbObjectStore, key: &str) -> IdbResult<Array> {
+pub async fn all_items(store: &IdbObjectStore, key: &JsValue) -> IdbResult<Array> {
     let items = Array::new();
     let mut size = ChunkSize::default();
     let mut from: JsValue = range(key, RangeStart::Id(FIRST_ITEM))?.into();
@@ -142,7 +143,7 @@ pub struct SideRows {
 
 impl SideRows {
     /// Requests the side rows after an id.
-    pub fn request(store: &IdbObjectStore, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Self> {
+    pub fn request(store: &IdbObjectStore, key: &JsValue, after: Option<&str>, limit: u32) -> IdbResult<Self> {
         let range = side_range(key, after)?.into();
         let keys = store.get_all_keys_with_key_and_limit(&range, limit)?;
         Ok(Self { keys, rows: store.get_all_with_key_and_limit(&range, limit)? })
