@@ -84,12 +84,14 @@ class Client {
     this.#locks = new Locks(this.#wasm.store_kind !== "memory");
     const hasTabs = this.#wasm.store_kind === "indexeddb";
     if (hasTabs) this.#signIns = new SignIns(this.#wasm.account, () => this.#onSignIn());
+    this.#signIns?.listen();
     this.#stopListening = onLifecycle(
       () => {
         this.#signIns?.stop();
         this.#eachChanges((changes) => changes.pause());
       },
       () => {
+        this.#signIns?.listen();
         // A sign-in in another tab may have been missed.
         if ([...this.#states].some(({ needsSignIn }) => needsSignIn)) this.#onSignIn();
         this.#eachChanges((changes) => changes.resume());
@@ -99,6 +101,8 @@ class Client {
       hasTabs,
       makeSchedule: (...values) => this.#makeSchedule(...values),
     });
+    // openDelta() rejects with the reason.
+    this.opened.catch(() => this.#end());
   }
 
   events(options) {
@@ -121,7 +125,6 @@ class Client {
 
   /** The user has signed in, in this tab or in another one. */
   #onSignIn() {
-    this.#signIns?.stop();
     this.#current().wasm.resume();
     for (const state of this.#states) {
       if (!state.needsSignIn) continue;
@@ -214,7 +217,6 @@ class Client {
       live: this.#live,
       hasTabs: this.#wasm.store_kind === "indexeddb",
       reader,
-      onNeedsSignIn: () => this.#signIns?.wait(),
     };
     const state = existing ?? this.#states.make(parts);
     if (!existing) state.status.restoreSyncedAt(this.#syncedAt.get(key));

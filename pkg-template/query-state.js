@@ -18,9 +18,9 @@ export class QueryState {
 
   /**
    * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `reader`
-   * reads the stored items. `onNeedsSignIn` is called when the user has to sign in.
+   * reads the stored items.
    */
-  constructor({ key, ending, locks, live, hasTabs, reader, onNeedsSignIn }, states) {
+  constructor({ key, ending, locks, live, hasTabs, reader }, states) {
     this.key = key;
     this.ending = ending;
     this.locks = locks;
@@ -28,10 +28,7 @@ export class QueryState {
     this.lock = `deltalink | ${key}`;
     this.hasSeries = reader.hasSeries;
     this.#states = states;
-    const onUse = () => {
-      if (this.needsSignIn) onNeedsSignIn();
-      this.#keepWhileUsed();
-    };
+    const onUse = () => this.#keepWhileUsed();
     this.status = new Status(onUse);
     this.changes = new Changes(key, hasTabs, reader, onUse);
   }

@@ -12,15 +12,15 @@ export class SignIns {
     this.#onSignIn = onSignIn;
   }
 
-  /** Listens for a sign-in in another tab. */
-  wait() {
+  /** Listens for sign-ins in other tabs. */
+  listen() {
     if (this.#channel || typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = () => this.#onSignIn();
     this.#channel.unref?.();
   }
 
-  /** Stops listening: the user has signed in, the client closes, or its page may be frozen. */
+  /** Stops listening: the client closes, or its page may be frozen. */
   stop() {
     this.#channel?.close();
     this.#channel = undefined;
@@ -28,8 +28,6 @@ export class SignIns {
 
   /** Tells the other tabs that the user has signed in here. */
   announce() {
-    this.wait();
     this.#channel?.postMessage("signed in");
-    this.stop();
   }
 }

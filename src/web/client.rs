@@ -125,10 +125,10 @@ impl Client {
         Ok(Query { session: Rc::clone(session), query: Rc::new(query), keys })
     }
 
-    /// Clears the cached token: the next request calls the token source.
+    /// The user has signed in: the next request calls the token source.
     #[wasm_bindgen(skip_typescript)]
     pub fn resume(&self) {
-        self.session.tokens.forget();
+        self.session.tokens.signed_in();
     }
 
     /// Ends the client, once the commits that have begun are done.

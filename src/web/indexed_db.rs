@@ -271,7 +271,8 @@ impl Connection {
         let key = JsValue::from_str(key);
         let transaction = self.begin(MIRROR, READ)?;
         let items = transaction.store(ITEMS)?;
-        let requests: Vec<_> = ids.iter().map(|id| items.get(&row_key(&key, id))).collect::<IdbResult<_>>()?;
+        let requests: Vec<_> =
+            ids.iter().map(|id| items.get(&row_key(&key, id))).collect::<IdbResult<_>>()?;
         transaction.end().await?;
         requests.iter().map(|request| request.result()).collect()
     }

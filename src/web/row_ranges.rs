@@ -143,7 +143,12 @@ pub struct SideRows {
 
 impl SideRows {
     /// Requests the side rows after an id.
-    pub fn request(store: &IdbObjectStore, key: &JsValue, after: Option<&str>, limit: u32) -> IdbResult<Self> {
+    pub fn request(
+        store: &IdbObjectStore,
+        key: &JsValue,
+        after: Option<&str>,
+        limit: u32,
+    ) -> IdbResult<Self> {
         let range = side_range(key, after)?.into();
         let keys = store.get_all_keys_with_key_and_limit(&range, limit)?;
         Ok(Self { keys, rows: store.get_all_with_key_and_limit(&range, limit)? })

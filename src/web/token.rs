@@ -2,7 +2,7 @@
 //!
 //! Caches the token while it is valid. Only [`super::fetch`] gets it, as an argument.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use js_sys::{Array, Function};
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct Tokens {
     function: Function,
     scope: String,
     cached: RefCell<Option<CachedToken>>,
+    /// How often the user has signed in since the client was opened.
+    sign_ins: Cell<u32>,
 }
 
 #[derive(Clone)]
@@ -84,9 +86,13 @@ impl Tokens {
             (source.clone(), get(&source, "getToken"))
         };
         match function.dyn_into::<Function>() {
-            Ok(function) => {
-                Ok(Self { object, function, scope: scope.to_owned(), cached: RefCell::default() })
-            }
+            Ok(function) => Ok(Self {
+                object,
+                function,
+                scope: scope.to_owned(),
+                cached: RefCell::default(),
+                sign_ins: Cell::default(),
+            }),
             Err(_) => {
                 let message = format!(
                     "options.token must be a function, fromMsal(…) or an object with getToken(), got {}",
@@ -102,6 +108,13 @@ impl Tokens {
         self.cached.replace(None);
     }
 
+    /// The user has signed in: the next request calls the source, and a running call that fails is
+    /// repeated.
+    pub fn signed_in(&self) {
+        self.forget();
+        self.sign_ins.set(self.sign_ins.get() + 1);
+    }
+
     /// Returns a token for the next request, from the cache if it fits `reason`. `refused` is the
     /// token of the last request, which Graph may have refused. `timeout` limits how long the
     /// source may take.
@@ -115,9 +128,12 @@ impl Tokens {
         if let Some(token) = self.cached(reason, refused) {
             return Ok(TokenOutcome::Token(token));
         }
-        let returned =
+        let returned = loop {
+            let sign_ins = self.sign_ins.get();
             match with_timeout(timeout, async { settled(self.call_source(reason, signal)?).await }).await {
-                Some(Ok(returned)) => returned,
+                Some(Ok(returned)) => break returned,
+                // The call began before the user signed in.
+                Some(Err(_)) if self.sign_ins.get() != sign_ins => {}
                 Some(Err(thrown)) => return refusal(thrown, reason),
                 None => {
                     #[allow(
@@ -129,7 +145,8 @@ impl Tokens {
                     let message = format!("it did not respond within {seconds} s");
                     return refusal(js_sys::Error::new(&message).into(), reason);
                 }
-            };
+            }
+        };
         let mut new = read(&returned)?;
         if let TokenReason::Claims(claims) = reason {
             new.claims = Some(claims.clone());

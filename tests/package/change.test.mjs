@@ -377,22 +377,25 @@ test("a store in memory or of the caller opens no channel, and all others are cl
     for (const end of ["close", "forget"]) {
       const client = await tabs(world).tab();
       const contacts = client.orgContacts();
-      assert.equal(channels.length, 0, "not before a listener or a commit");
+      const ofSignIns = `deltalink sign-in | alex ${accounts}`;
+      const shown = () => channels.map(({ name, open }) => [name, open]);
+      assert.deepEqual(shown(), [[ofSignIns, true]], "none of a query before a listener or a commit");
+      const ofQuery = `deltalink | ${contacts.key}`;
       await contacts.sync();
-      assert.deepEqual(
-        channels.map(({ name, open }) => [name, open]),
-        [[`deltalink | ${contacts.key}`, false]],
-      );
+      assert.deepEqual(shown(), [
+        [ofSignIns, true],
+        [ofQuery, false],
+      ]);
       contacts.on("change", () => {});
       assert.deepEqual(
         channels.map(({ open }) => open),
-        [false, true],
+        [true, false, true],
       );
       await client[end]();
       contacts.on("change", () => {});
       assert.deepEqual(
         channels.map(({ open }) => open),
-        [false, false],
+        [false, false, false],
       );
       channels.length = 0;
     }

@@ -140,6 +140,30 @@ test("a required sign-in is a status with claims, and resume() continues with th
   await client.close();
 });
 
+test("after a sign-in during a call of the token source, the source is called again if that call fails", async () => {
+  const world = await fake.world({ populate });
+  const refusal = Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+  for (const answersOf of [[refusal], [refusal, refusal]]) {
+    const answers = [...answersOf];
+    const token = async () => {
+      const answer = answers.shift();
+      // The user signs in, perhaps in another tab, while the first call is under way.
+      if (answer && answers.length === answersOf.length - 1) client.resume();
+      if (answer) throw answer;
+      return world.tokens.delegated;
+    };
+    const client = await open(world, { token });
+    const contacts = client.orgContacts();
+    const outcome = await contacts.sync().then(
+      ({ outcome }) => outcome,
+      ({ code }) => code,
+    );
+    // The second refusal came after the sign-in, so it counts.
+    assert.equal(outcome, answersOf.length === 1 ? "complete" : "interaction");
+    await client.close();
+  }
+});
+
 test("a sync() during resume() joins its round: each page is requested once", async () => {
   const world = await fake.world({ populate });
   for (const resumesFirst of [true, false]) {

@@ -452,6 +452,34 @@ test("a tab that keeps all requests of a mailbox to itself does not stop another
   assert.deepEqual(reasons, ["throttled"], "and so does the report");
 });
 
+test("a sign-in of another tab counts for a token that is being requested", async () => {
+  const world = await site.fake.world({ populate: { contacts: 5 } });
+  const [page, other] = [await tab(world), await tab(world)];
+  await page.evaluate(() => {
+    const refusal = Object.assign(new Error("again"), { errorCode: "interaction_required" });
+    window.calls = 0;
+    window.signIn = () => {
+      window.calls += 1;
+      if (window.calls === 1)
+        return new Promise((_resolve, reject) => (window.refuse = () => reject(refusal)));
+      return undefined;
+    };
+    window.begin("sync", () => window.query.sync());
+  });
+  await page.waitForFunction(() => window.refuse);
+  await page.evaluate(() => {
+    // The same channel as the client's: resolves after the client has got the message too.
+    const channel = new BroadcastChannel("deltalink sign-in | alex");
+    window.heard = new Promise((resolve) => (channel.onmessage = resolve)).then(() => channel.close());
+  });
+  await other.evaluate(() => window.client.resume());
+  await page.evaluate(async () => {
+    await window.heard;
+    window.refuse();
+  });
+  assert.equal((await end(page, "sync")).value.outcome, "complete");
+});
+
 test("a page that was frozen during a sign-in of another tab continues after it", async () => {
   const world = await site.fake.world({ populate: { contacts: 5 } });
   const [page, other] = [await tab(world), await tab(world)];
