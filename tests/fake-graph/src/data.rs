@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub(crate) type Item = Map<String, Value>;
 
 const DAY: i64 = 86_400_000;
-const MINUTE: i64 = 60_000;
+pub(crate) const MINUTE: i64 = 60_000;
 
 const GIVEN: [&str; 24] = [
     "Anneli", "Bram", "Carmen", "Dilip", "Esther", "Fionn", "Greta", "Hamid", "Ines", "Jorun", "Kofi",
@@ -224,7 +224,19 @@ pub(crate) fn group(rng: &mut Rng) -> Item {
 
 // ---- recordings ----
 
-pub(crate) fn recording(rng: &mut Rng, organizer: &str, tenant: &str, root: &str, at: i64) -> (String, Item) {
+/// The length of a recording, in milliseconds.
+pub(crate) fn recording_length(rng: &mut Rng) -> i64 {
+    i64::try_from(5 + rng.below(80)).unwrap_or(30) * MINUTE
+}
+
+/// A recording from one instant to another.
+pub(crate) fn recording(
+    rng: &mut Rng,
+    organizer: &str,
+    tenant: &str,
+    root: &str,
+    (start, end): (i64, i64),
+) -> (String, Item) {
     let (meeting, call) = (format!("MSo{}", rng.text(80)), rng.guid());
     // Teams ids are standard base64 of long strings that contain `##` and `*`.
     let id = base64(format!("V2##{organizer}{tenant}{}##{call}", rng.text(40)).as_bytes());
@@ -233,8 +245,8 @@ pub(crate) fn recording(rng: &mut Rng, organizer: &str, tenant: &str, root: &str
         "meetingId": meeting,
         "callId": call,
         "contentCorrelationId": rng.guid(),
-        "createdDateTime": clock::stamp(at).replace('Z', &format!(".{:07}Z", rng.below(10_000_000))),
-        "endDateTime": clock::stamp(at + i64::try_from(5 + rng.below(80)).unwrap_or(30) * MINUTE),
+        "createdDateTime": clock::stamp(start).replace('Z', &format!(".{:07}Z", rng.below(10_000_000))),
+        "endDateTime": clock::stamp(end),
         "recordingContentUrl": format!("{root}/users/{organizer}/onlineMeetings/{meeting}/recordings/{id}/content"),
         "meetingOrganizer": {
             "application": null,

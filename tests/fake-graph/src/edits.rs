@@ -410,7 +410,10 @@ impl World {
             Collection::Contacts => (rng.guid(), data::contact(&mut rng)),
             Collection::Users => (rng.guid(), data::user(&mut rng, None)),
             Collection::Groups => (rng.guid(), data::group(&mut rng)),
-            Collection::Recordings => data::recording(&mut rng, user, &self.tenant, &self.root, at),
+            Collection::Recordings => {
+                let length = data::recording_length(&mut rng);
+                data::recording(&mut rng, user, &self.tenant, &self.root, (at, at + length))
+            }
             Collection::Messages => {
                 self.parts.insert(owner.to_owned());
                 (data::outlook_id(&mut rng), data::message(&mut rng, &self.person(user), at))

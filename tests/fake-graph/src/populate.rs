@@ -1,10 +1,11 @@
 //! Fills a new world.
 
-use crate::data;
+use crate::data::{self, MINUTE};
 use crate::edits::DAY;
 use crate::route::Collection;
 use crate::world::World;
 use serde_json::json;
+use std::cmp::Reverse;
 
 /// The content of a new world.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +34,12 @@ impl World {
         let me = self.person(self.me().0);
         let around = content.around.div_euclid(DAY) * DAY;
         let mut rng = self.rng.fork();
+        let mut recorded: Vec<(i64, i64)> = Vec::new();
         for series in data::calendar(&mut rng, &me, around, content.events) {
             let master = self.put_event(&format!("{}|", me.id), None, series.master.clone(), now_ms);
+            if series.master.get("isOnlineMeeting") == Some(&json!(true)) {
+                recorded.extend(series.occurrences.iter().filter(|(start, _)| *start < around));
+            }
             for (n, (start, end)) in series.occurrences.iter().enumerate() {
                 let id = self.put_occurrence(&master, *start, *end, now_ms);
                 if series.exception == Some(n) {
@@ -68,9 +73,16 @@ impl World {
                 self.relate(Collection::Groups, &id, "members", user, true, now_ms);
             }
         }
+        // The last online meetings before today were recorded, and meetings that the calendar does
+        // not have.
+        recorded.sort_unstable_by_key(|(start, _)| Reverse(*start));
         for n in 0..content.recordings {
-            let at = around - i64::try_from(content.recordings - n).unwrap_or(0) * DAY / 2;
-            let (id, item) = data::recording(&mut rng, &me.id, &self.tenant, &self.root, at);
+            let older = around - i64::try_from(content.recordings - n).unwrap_or(0) * DAY / 2;
+            let length = data::recording_length(&mut rng);
+            let meeting = usize::try_from(n / 2).ok().and_then(|n| recorded.get(n)).filter(|_| n % 2 == 0);
+            let (start, end) =
+                meeting.map_or((older, older + length), |(start, end)| (start + MINUTE, end - MINUTE));
+            let (id, item) = data::recording(&mut rng, &me.id, &self.tenant, &self.root, (start, end));
             self.put(Collection::Recordings, &me.id, &id, item, now_ms);
         }
         let mut folders = Vec::new();
