@@ -79,6 +79,10 @@ export function CalendarView({ history, days, setDays, onlyMarked, setOnlyMarked
     return () => document.removeEventListener("deltalink-today", goToToday);
   });
 
+  const isEmptyGrid =
+    mode !== "agenda" &&
+    Boolean(calendar.status.lastSyncedAt) &&
+    listed.every(({ entries }) => entries.length === 0);
   const day = openDay === undefined ? undefined : listed.find(({ date }) => date === openDay);
   const [previous, next] = STEPS[mode];
   return (
@@ -106,7 +110,8 @@ export function CalendarView({ history, days, setDays, onlyMarked, setOnlyMarked
     >
       <div className="filters">
         <h2 className="range" aria-live="off">
-          {titleOf(mode, anchor, range)} <span className="hint">{zoneName}</span>
+          {titleOf(mode, anchor, range)}{" "}
+          <span className="hint">{isEmptyGrid ? `${zoneName}, no events` : zoneName}</span>
         </h2>
         <label className="filter">
           <span className="sr-only">Organizer</span>

@@ -264,9 +264,12 @@ const Row = memo(
 );
 
 function Cell({ label, value, href }: { label: string; value: string; href?: string | false }) {
+  // A narrow page breaks an address before its domain.
+  const [user, domain] = value.split(/(?<=^[^@]+)(?=@[^@]+$)/);
+  const text = domain === undefined ? value : [user, <wbr key="wbr" />, domain];
   return (
     <td role="cell" data-label={label} className={value === "" ? "missing" : undefined}>
-      {value === "" ? <span className="sr-only">none</span> : href ? <a href={href}>{value}</a> : value}
+      {value === "" ? <span className="sr-only">none</span> : href ? <a href={href}>{text}</a> : text}
     </td>
   );
 }

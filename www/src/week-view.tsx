@@ -41,10 +41,11 @@ export function WeekView({ days, marks, onMove }: WeekProps) {
   const { onKeyDown, stop } = useGrid({ columns, initial, onLeave: onMove, onPage: onMove });
   const hours = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    // Shows the working day, or the current hours if they are earlier or later.
-    const hour = minutesOf(Date.now()) / 60;
-    const isUsual = !days.some(({ date }) => date === now) || (hour > 8 && hour < 16);
-    if (hours.current) hours.current.scrollTop = (isUsual ? 7.5 : hour - 4) * HOUR;
+    // Shows the working day, or what is earlier: the first event of the week, or the current hour.
+    const starts = days.flatMap((day) => blocksOf(day, minutesOf).map(({ start }) => start));
+    const isCurrent = days.some(({ date }) => date === now);
+    const first = Math.min(8 * 60, ...starts, isCurrent ? minutesOf(Date.now()) : Infinity);
+    if (hours.current) hours.current.scrollTop = (first / 60 - 0.5) * HOUR;
   }, []);
   const stopOf = (column: number, key: string) =>
     stop(key, { column, row: columns[column]?.indexOf(key) ?? 0 });
