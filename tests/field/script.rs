@@ -18,7 +18,7 @@ use deltalink::protocol::round::{Delivery, Input, Round, RoundConfig, Step, Toke
 use deltalink::protocol::time::{Duration, Instant};
 use serde_json::{Value, json};
 
-use crate::driver::{self, Host};
+use crate::driver::{self, Environment};
 
 const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Small, so that a sweep takes several chunks.
@@ -159,7 +159,7 @@ impl Running<'_> {
     }
 }
 
-impl Host for Running<'_> {
+impl Environment for Running<'_> {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }

@@ -25,7 +25,7 @@ use deltalink::protocol::time::{Duration, Instant};
 use fake_graph::{Response, World};
 use serde_json::{Value, json};
 
-use crate::driver::{self, Host};
+use crate::driver::{self, Environment};
 use crate::schedule::rng::Rng;
 use crate::schedule::{START, Schedule, Turn};
 
@@ -279,7 +279,7 @@ impl Bench {
     }
 }
 
-/// A running round of a bench: the host of the driver.
+/// A running round of a bench: the environment of the driver.
 struct Running<'a> {
     bench: &'a mut Bench,
     turn: Option<&'a Turn>,
@@ -424,7 +424,7 @@ impl Running<'_> {
     }
 }
 
-impl Host for Running<'_> {
+impl Environment for Running<'_> {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }

@@ -19,7 +19,7 @@ use deltalink::protocol::series::SeriesSummary;
 use deltalink::protocol::time::{Duration, Instant};
 use url::Url;
 
-use crate::driver::{self, Host};
+use crate::driver::{self, Environment};
 
 const NEVER: Instant = Instant::from_millis(0.0);
 const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
@@ -234,7 +234,7 @@ struct Counts {
     sign_ins: u64,
 }
 
-/// A running round: the host that the driver needs.
+/// A running round: the environment of the driver.
 struct Running<'a, R: Iterator<Item = Reply>> {
     bench: &'a mut Bench,
     replies: &'a mut Peekable<R>,
@@ -251,7 +251,7 @@ struct Running<'a, R: Iterator<Item = Reply>> {
     has_page: bool,
 }
 
-impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
+impl<R: Iterator<Item = Reply>> Environment for Running<'_, R> {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }

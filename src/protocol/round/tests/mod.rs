@@ -23,7 +23,7 @@ mod size;
 mod table;
 mod waits;
 
-use driver::Host;
+use driver::Environment;
 
 const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
 const HALF: f64 = 0.5;
@@ -155,7 +155,7 @@ impl Bench {
     }
 }
 
-impl Host for Bench {
+impl Environment for Bench {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }
