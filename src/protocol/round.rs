@@ -151,8 +151,8 @@ pub enum Input {
     Swept(SweepSummary),
     /// The caller has decided about a failure.
     Decided(Decision),
-    /// The store or the token source failed.
-    HostFailed(Box<Error>),
+    /// The step could not be executed, because the store or the token source failed.
+    StepFailed(Box<Error>),
 }
 
 /// Why no response came.
@@ -538,7 +538,7 @@ impl Round {
                 self.decided(failure, resume, decision, now)
             }
             (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNEXPECTED_INPUT)),
-            (_, Input::HostFailed(failure)) => self.fail(failure, now),
+            (_, Input::StepFailed(failure)) => self.fail(failure, now),
             _ => self.fail(Error::new(Code::Internal, UNEXPECTED_INPUT), now),
         }
     }

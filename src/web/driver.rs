@@ -133,7 +133,7 @@ impl Driver {
                 // The state machine asks the caller, or ends the round with the error.
                 Err(RoundError::Failed(error, cause)) => {
                     self.cause = cause;
-                    Input::HostFailed(error)
+                    Input::StepFailed(error)
                 }
                 result => result?,
             };
@@ -208,7 +208,7 @@ impl Driver {
         let timeout = policy.max_wait.max(policy.timeout);
         Ok(match self.session.tokens.token(reason, &self.token, &self.signal, timeout).await? {
             TokenOutcome::Token(token) => match self.adopt(token) {
-                Some(error) => Input::HostFailed(error),
+                Some(error) => Input::StepFailed(error),
                 None => Input::SignedIn,
             },
             TokenOutcome::NoResponse(reason) => Input::Unreachable(reason),

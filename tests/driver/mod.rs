@@ -140,7 +140,7 @@ pub fn run(environment: &mut impl Environment, mut input: Input) -> Option<Step>
         if uses_store(&step)
             && let Some(error) = environment.store_failure(&step)
         {
-            input = Input::HostFailed(error);
+            input = Input::StepFailed(error);
             continue;
         }
         match &step {

@@ -316,7 +316,7 @@ impl<R: Iterator<Item = Reply>> Environment for Running<'_, R> {
     fn sign_in(&mut self, reason: TokenReason) -> Option<Input> {
         match self.replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
             Some(Reply::NoToken(no_response)) => return Some(Input::Unreachable(no_response)),
-            Some(_) => return Some(Input::HostFailed(Error::new(Code::Interaction, "sign in"))),
+            Some(_) => return Some(Input::StepFailed(Error::new(Code::Interaction, "sign in"))),
             None => {}
         }
         if matches!(reason, TokenReason::Unauthorized | TokenReason::Claims(_)) {

@@ -114,7 +114,7 @@ fn ids_new_to_the_mirror_are_stored_before_a_consumer_gets_them() {
     let mut bench = bench.again(contacts());
     bench.round.config.has_consumer = true;
     bench.begin();
-    bench.on(Input::HostFailed(Error::new(Code::Store, "x")));
+    bench.on(Input::StepFailed(Error::new(Code::Store, "x")));
     let mut bench = bench.again(contacts());
     bench.begin();
     assert_eq!(bench.round.mode().delivered, ["a"]);

@@ -26,7 +26,7 @@ named! {
     Input, INPUTS:
     Begin, Loaded, SignedIn, Page, Refused, Unreachable, Outdated, Throttled, TokenSourceBusy, Malformed,
         Applied, Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
-    Conflict, Swept, Decided, HostFailed,
+    Conflict, Swept, Decided, StepFailed,
 }
 
 named! {
@@ -54,7 +54,7 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acknowledged])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
         ("AskingCaller", with(&[refused(400, ""), Input::Committed])),
-        ("Ended", vec![Input::HostFailed(Error::new(Code::Store, "x"))]),
+        ("Ended", vec![Input::StepFailed(Error::new(Code::Store, "x"))]),
     ]
 }
 
@@ -96,7 +96,7 @@ fn replies() -> Vec<(&'static str, Input)> {
             }),
         ),
         ("Decided", Input::Decided(Decision::Retry(Duration::ZERO))),
-        ("HostFailed", Input::HostFailed(Error::new(Code::Quota, "full"))),
+        ("StepFailed", Input::StepFailed(Error::new(Code::Quota, "full"))),
     ]
 }
 
@@ -104,8 +104,8 @@ fn replies() -> Vec<(&'static str, Input)> {
 fn every_state_handles_every_input() {
     // An input that is missing here is a defect of the shell, and ends the round as `internal`.
     let table: &[(&str, &[(&str, &str)])] = &[
-        ("Start", &[("Begin", "load"), ("HostFailed", "quota")]),
-        ("Loading", &[("Loaded", "sign in Start"), ("HostFailed", "quota")]),
+        ("Start", &[("Begin", "load"), ("StepFailed", "quota")]),
+        ("Loading", &[("Loaded", "sign in Start"), ("StepFailed", "quota")]),
         (
             "SigningIn",
             &[
@@ -114,7 +114,7 @@ fn every_state_handles_every_input() {
                 ("Offline", "sleep Offline"),
                 ("Timeout", "sleep Timeout"),
                 ("TokenSourceBusy", "sleep Server"),
-                ("HostFailed", "quota"),
+                ("StepFailed", "quota"),
             ],
         ),
         (
@@ -134,18 +134,18 @@ fn every_state_handles_every_input() {
                 ("Outdated", "fetch"),
                 ("Throttled", "sleep Throttled"),
                 ("Malformed", "sleep Malformed"),
-                ("HostFailed", "quota"),
+                ("StepFailed", "quota"),
             ],
         ),
-        ("Sleeping", &[("Slept", "sign in Next"), ("HostFailed", "quota")]),
-        ("Applying", &[("Applied", "deliver"), ("HostFailed", "quota")]),
-        ("SavingRecord", &[("Committed", "sleep Resync"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
-        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("HostFailed", "quota")]),
-        ("Delivering", &[("Delivered", "await"), ("HostFailed", "quota")]),
-        ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("HostFailed", "quota")]),
-        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
-        ("Sweeping", &[("Swept", "deliver"), ("HostFailed", "quota")]),
-        ("AskingCaller", &[("Decided", "sign in Next"), ("HostFailed", "quota")]),
+        ("Sleeping", &[("Slept", "sign in Next"), ("StepFailed", "quota")]),
+        ("Applying", &[("Applied", "deliver"), ("StepFailed", "quota")]),
+        ("SavingRecord", &[("Committed", "sleep Resync"), ("Conflict", "conflict"), ("StepFailed", "quota")]),
+        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("StepFailed", "quota")]),
+        ("Delivering", &[("Delivered", "await"), ("StepFailed", "quota")]),
+        ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("StepFailed", "quota")]),
+        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("StepFailed", "quota")]),
+        ("Sweeping", &[("Swept", "deliver"), ("StepFailed", "quota")]),
+        ("AskingCaller", &[("Decided", "sign in Next"), ("StepFailed", "quota")]),
         ("Ended", &[]),
     ];
     let states = states();
