@@ -16,7 +16,6 @@ use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, round_left};
 use super::fetch::Fetched;
-use super::host::RoundHost;
 use super::js::{apply, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
@@ -25,6 +24,7 @@ use super::on_error::decision;
 use super::output::page_to_js;
 use super::received::Received;
 use super::request::{Ahead, Outcome, Sent};
+use super::round_run::RoundRun;
 use super::session::{Committed, Keys, Session};
 use super::signal::{aborted, is_offline, online};
 use super::status::StatusDisplay;
@@ -58,7 +58,7 @@ pub struct Driver {
     /// Stops the round when it fires.
     pub signal: AbortSignal,
     /// The facade's part of the round: its lock, status and listeners.
-    pub host: RoundHost,
+    pub round_run: RoundRun,
     /// The status that the facade shows.
     pub display: StatusDisplay,
     /// The task's end of the exchange with the consumer.
@@ -104,7 +104,7 @@ impl Driver {
     }
 
     async fn run(&mut self) -> Result<()> {
-        settled(self.host.begin().into()).await.map_err(RoundError::Foreign)?;
+        settled(self.round_run.begin().into()).await.map_err(RoundError::Foreign)?;
         // An earlier round of this query may have been stopped during a commit.
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
@@ -370,12 +370,12 @@ impl Driver {
             let mode = round.mode();
             (mode.has_consumer, mode.has_mirror)
         };
-        let has_receiver = has_consumer || self.host.has_listeners();
+        let has_receiver = has_consumer || self.round_run.has_listeners();
         let changes = if has_receiver { self.page.effects().changes.as_slice() } else { &[] };
         let has_series = self.round.borrow().config().query.masters.is_some();
         let series = has_series.then(|| self.page.changed_series());
         let page = page_to_js(delivery, changes, series, has_mirror);
-        let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
+        let announce = self.round_run.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
             self.received.protect(self.page.effects_mut())?;
         }
@@ -440,7 +440,7 @@ impl Driver {
     /// may wait for another round of the query.
     async fn complete(&mut self) {
         self.display.show(&self.display.in_phase("idle"));
-        self.host.release();
+        self.round_run.release();
         if !self.consumer.has_left() {
             self.await_listeners().await;
         }
@@ -465,7 +465,7 @@ impl Driver {
         if let (Some(acknowledgement), Some(error)) = (self.acknowledgement.take(), &error) {
             acknowledgement.reject(error.clone());
         }
-        self.host.end();
+        self.round_run.end();
         self.log_round(error.as_ref());
         self.consumer.end(error);
     }

@@ -58,7 +58,7 @@ impl Driver {
 
     fn log(&self, entry: &Entry) {
         if let Some(log) = &self.session.log {
-            self.display.host.log(log, &to_js(entry));
+            self.display.round_run.log(log, &to_js(entry));
         }
     }
 

@@ -14,9 +14,9 @@ use super::batch::StoreResult;
 use super::body::LinkSearch;
 use super::error::RoundError;
 use super::fetch::{Fetched, Get, client_request_id};
-use super::host::Slot;
 use super::js::get;
 use super::limiter::{Limiter, Permit};
+use super::round_run::Slot;
 use super::session::Session;
 use super::status::StatusDisplay;
 use super::timers::{now, with_timeout};
@@ -172,7 +172,7 @@ impl PageRequest {
     /// it, the request is sent without a slot, and Graph may refuse it.
     async fn take_slot(&self, is_ahead: bool) -> Option<Slot> {
         let limit = self.query.workload.shared_limit()?;
-        let slot = Slot::take(&self.display.host, &self.throttle_key, limit);
+        let slot = Slot::take(&self.display.round_run, &self.throttle_key, limit);
         let slot = with_timeout(self.session.policy.timeout, slot);
         // The round still works on the page before. If it needs this one, it shows the wait.
         if is_ahead { slot.await } else { self.display.queue_for_slot(slot).await }

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use wasm_bindgen::JsValue;
 
-use super::host::RoundHost;
 use super::js::date;
 use super::output::{Status, to_js};
+use super::round_run::RoundRun;
 use super::timers::{now, sleep};
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::report::Outcome;
@@ -26,7 +26,7 @@ pub struct StatusDisplay {
     /// The state machine, whose report is shown.
     pub round: Rc<RefCell<Round>>,
     /// Where the status is shown.
-    pub host: RoundHost,
+    pub round_run: RoundRun,
 }
 
 impl StatusDisplay {
@@ -39,7 +39,7 @@ impl StatusDisplay {
 
     /// Shows a status.
     pub fn show(&self, status: &Status) {
-        self.host.set_status(&to_js(status));
+        self.round_run.set_status(&to_js(status));
     }
 
     /// Shows that the round works.
