@@ -24,7 +24,7 @@ quick:
 	@scripts/setup.sh quick
 	@node tests/run.mjs --quick
 
-# Runs CASES schedules of the model test, and half as many of tabs with live queries. SEED=n replays
+# Runs CASES scenarios of the model test, and half as many of tabs with live queries. SEED=n replays
 # one of each.
 model: setup
 	@CASES=$(or $(CASES),20000) cargo test --quiet --locked --release --test model -- --nocapture --test-threads=1 after

@@ -28,9 +28,9 @@ use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::time;
 use serde_json::Value;
 
-#[path = "model/schedule.rs"]
-mod schedule;
-use schedule::rng::Rng;
+#[path = "model/scenario.rs"]
+mod scenario;
+use scenario::rng::Rng;
 
 /// Runs a target on mutations of these seeds: a fixed number of them, or for the given seconds.
 fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Rng)) {

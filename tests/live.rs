@@ -2,7 +2,7 @@
 //! frozen with and without an event, and put to sleep; and one tab with up to eighty queries. Each
 //! tab has the real schedule. The locks, the channel and the rounds are modelled.
 //!
-//! `CASES=10000` runs more schedules; `SEED=n` prints one.
+//! `CASES=10000` runs more scenarios; `SEED=n` prints one.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, dead_code, missing_docs)]
 
@@ -367,22 +367,22 @@ fn run(seed: u64) -> u32 {
 #[test]
 fn tabs_that_die_hang_and_sleep_never_run_two_rounds_and_never_stay_stale() {
     let (cases, starts) = run_all(|seed| run(seed) as usize);
-    assert!(starts > cases * 20, "the schedules hardly run any round: {starts}");
+    assert!(starts > cases * 20, "the scenarios hardly run any round: {starts}");
 }
 
 #[test]
 fn the_queries_of_a_tab_take_turns_within_its_budget() {
     let (cases, starts) = run_all(budget::run);
-    assert!(starts > cases * 100, "the schedules hardly run any round: {starts}");
+    assert!(starts > cases * 100, "the scenarios hardly run any round: {starts}");
 }
 
-/// Runs the schedule `SEED`, or those of `CASES` seeds. Returns the number of schedules and of
+/// Runs the scenario `SEED`, or those of `CASES` seeds. Returns the number of scenarios and of
 /// their rounds.
 fn run_all(run: impl Fn(u64) -> usize) -> (usize, usize) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seeds = number("SEED").map_or(0..number("CASES").unwrap_or(500), |seed| seed..seed + 1);
     let cases = seeds.clone().count();
     let starts = seeds.map(run).sum();
-    println!("{cases} schedules, {starts} rounds");
+    println!("{cases} scenarios, {starts} rounds");
     (cases, starts)
 }

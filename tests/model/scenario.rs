@@ -1,6 +1,6 @@
-//! A schedule: a collection, options of the fake Graph, and rounds with edits, faults and crashes.
+//! A scenario: a collection, options of the fake Graph, and rounds with edits, faults and crashes.
 //! Plain data that depends only on the seed, so that native tests, browsers and Workers run the
-//! same schedules.
+//! same scenarios.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,8 +66,8 @@ impl Turn {
     }
 }
 
-/// One schedule.
-pub struct Schedule {
+/// One scenario.
+pub struct Scenario {
     pub seed: u64,
     /// The name of the collection in the fake Graph.
     pub collection: &'static str,
@@ -138,7 +138,7 @@ fn fault(rng: &mut Rng) -> Value {
         _ => (json!({ "name": "delay", "ms": 1 }), "any"),
     };
     let times = match name["name"].as_str().unwrap() {
-        // Some livelocks last to the end of the schedule, the others end before.
+        // Some livelocks last to the end of the scenario, the others end before.
         "livelock" => json!(rng.pick(&[3, 8, 40])),
         _ if rng.one_in(6) => json!(1 + rng.below(12)),
         _ => json!(1),
@@ -158,7 +158,7 @@ fn edit(rng: &mut Rng, collection: &str) -> Value {
     json!({ "collection": collection, "op": op })
 }
 
-impl Schedule {
+impl Scenario {
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng(seed ^ 0x5eed);
         let (collection, call, path, query) = match rng.below(9) {
@@ -253,7 +253,7 @@ impl Schedule {
         self.is_lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }
 
-    /// The world of the schedule before its first round.
+    /// The world of the scenario before its first round.
     pub fn world(&self, root: String) -> World {
         let mut world = World::new(self.seed, root);
         world.set_options(&self.options).unwrap();
