@@ -35,7 +35,7 @@ kill: setup
 	@scripts/build.sh
 	@. scripts/env.sh && KILLS=$(or $(KILLS),20) FAKE_GRAPH=target/debug/fake-graph node --test --test-timeout=400000 --test-concurrency=2 tests/kill/
 
-# Runs thirty queries in one page for MINUTES, with a fault in a third of all replies.
+# Runs thirty queries in one page for MINUTES, with a fault in a third of all responses.
 soak: setup
 	@scripts/build.sh
 	@. scripts/env.sh && MINUTES=$(or $(MINUTES),10) FAKE_GRAPH=target/debug/fake-graph node tests/soak/soak.mjs

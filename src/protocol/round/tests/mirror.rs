@@ -60,7 +60,7 @@ fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round(
 
 #[test]
 fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
-    for reply in [
+    for response in [
         refused(500, ""),
         refused(302, ""),
         refused(410, "syncStateNotFound"),
@@ -73,14 +73,14 @@ fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
         let mut step = bench.on(delta("d1"));
         for _ in 0..10 {
             step = match step {
-                Step::Fetch(_) => bench.on(reply.clone()),
+                Step::Fetch(_) => bench.on(response.clone()),
                 Step::Sleep(..) => bench.on(Input::Slept),
                 _ => break,
             };
         }
-        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{reply:?}: {step:?}");
+        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{response:?}: {step:?}");
         assert_eq!(bench.on(Input::Delivered), Step::Done);
-        assert!(bench.requests.len() <= 3, "{reply:?}: {:?}", bench.requests);
+        assert!(bench.requests.len() <= 3, "{response:?}: {:?}", bench.requests);
     }
 }
 

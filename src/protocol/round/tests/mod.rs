@@ -267,13 +267,13 @@ fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
     bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
 }
 
-/// Gives every request the same reply until the round is over.
-fn until_over(bench: &mut Bench, mut reply: impl FnMut(&mut Bench) -> Input) -> Step {
+/// Runs a round to its end. `response` makes the response to each request.
+fn until_over(bench: &mut Bench, mut response: impl FnMut(&mut Bench) -> Input) -> Step {
     let mut step = bench.begin();
     for _ in 0..20_000 {
         step = match step {
             Step::Fetch(_) => {
-                let input = reply(bench);
+                let input = response(bench);
                 bench.on(input)
             }
             Step::Deliver(_) => bench.on(Input::Delivered),

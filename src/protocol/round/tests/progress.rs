@@ -211,14 +211,14 @@ fn a_link_that_always_fails_with_503_and_retry_after_is_abandoned_too() {
     let unavailable = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }))
     };
-    let reply = |bench: &mut Bench| {
+    let response = |bench: &mut Bench| {
         if bench.requests.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
     };
     for _ in 0..2 {
-        assert_eq!(failure(until_over(&mut bench, reply)).code, Code::Network);
+        assert_eq!(failure(until_over(&mut bench, response)).code, Code::Network);
         bench = bench.again(contacts());
     }
-    assert_eq!(until_over(&mut bench, reply), Step::Done);
+    assert_eq!(until_over(&mut bench, response), Step::Done);
     assert_eq!(bench.requests.last().map(String::as_str), Some("/contacts/delta?t=d0"));
 }
 

@@ -58,7 +58,7 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
     ]
 }
 
-fn replies() -> Vec<(&'static str, Input)> {
+fn inputs() -> Vec<(&'static str, Input)> {
     vec![
         ("Begin", Input::Begin),
         ("Loaded", Input::Loaded(None)),
@@ -151,11 +151,11 @@ fn every_state_handles_every_input() {
     let states = states();
     assert_eq!(states.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES, "every state has a row");
     assert_eq!(table.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES);
-    let replies = replies();
-    let mut columns: Vec<_> = replies.iter().map(|(_, input)| input.name()).collect();
+    let inputs = inputs();
+    let mut columns: Vec<_> = inputs.iter().map(|(_, input)| input.name()).collect();
     columns.dedup();
     assert_eq!(columns, INPUTS, "every input has a column");
-    let no_responses: Vec<_> = replies
+    let no_responses: Vec<_> = inputs
         .iter()
         .filter_map(
             |(_, input)| if let Input::Unreachable(reason) = input { Some(reason.name()) } else { None },
@@ -163,13 +163,16 @@ fn every_state_handles_every_input() {
         .collect();
     assert_eq!(no_responses, NO_RESPONSES);
     for (state, steps) in table {
-        for (reply, _) in *steps {
-            assert!(replies.iter().any(|(known, _)| known == reply), "{reply} of {state} is not a column");
+        for (input_name, _) in *steps {
+            assert!(
+                inputs.iter().any(|(known, _)| known == input_name),
+                "{input_name} of {state} is not a column"
+            );
         }
     }
     for ((state, path), (row, steps)) in states.into_iter().zip(table) {
         assert_eq!(state, *row);
-        for (reply, input) in replies.clone() {
+        for (input_name, input) in inputs.clone() {
             let asks_caller = state == "AskingCaller";
             let mut round = Round::new(RoundConfig { asks_caller, ..config(contacts()) }, NOW);
             for input in path.clone() {
@@ -177,8 +180,8 @@ fn every_state_handles_every_input() {
             }
             assert_eq!(round.state.name(), state);
             let expected =
-                steps.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, step)| step);
-            assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {reply}");
+                steps.iter().find(|(known, _)| *known == input_name).map_or("internal", |(_, step)| step);
+            assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {input_name}");
         }
     }
 }
