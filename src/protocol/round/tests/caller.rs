@@ -47,7 +47,7 @@ fn the_caller_sets_the_wait_but_never_below_the_one_of_graph() {
     for (wait, expected) in [(0.0, 3_600_000.0), (5.0, 3_600_000.0), (7_200_000.0, 7_200_000.0)] {
         let mut bench = with_on_error(None, vec![Decision::Retry(ms(wait))]);
         bench.begin();
-        assert_eq!(bench.on(later("3600")), Step::Sleep(ms(expected), WaitReason::Caller));
+        assert_eq!(bench.on(throttled("3600")), Step::Sleep(ms(expected), WaitReason::Caller));
         assert_eq!(bench.failures, [Code::Throttled]);
     }
 }
@@ -78,7 +78,7 @@ fn a_failed_call_of_the_token_source_or_the_store_is_repeated() {
             bench.requests.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
         )
     );
-    bench.on(renew_token("{}"));
+    bench.on(claims_challenge("{}"));
     assert_eq!(
         bench.on(Input::StepFailed(Error::new(Code::Interaction, "x"))),
         Step::SignIn(TokenReason::Claims("{}".into()))

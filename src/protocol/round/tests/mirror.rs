@@ -39,7 +39,7 @@ fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round(
     bench.summary = occurrence();
     bench.on(delta("d1"));
     assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
-    assert_eq!(bench.on(later("3")), Step::Sleep(ms(3000.0), WaitReason::Throttled));
+    assert_eq!(bench.on(throttled("3")), Step::Sleep(ms(3000.0), WaitReason::Throttled));
     bench.on(Input::Slept);
     assert_eq!(bench.requests.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
@@ -232,7 +232,7 @@ fn an_absurd_retry_after_is_ignored() {
     for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
-        assert_eq!(bench.on(later(absurd)), Step::Sleep(ms(500.0), WaitReason::Throttled), "{absurd}");
+        assert_eq!(bench.on(throttled(absurd)), Step::Sleep(ms(500.0), WaitReason::Throttled), "{absurd}");
     }
 }
 

@@ -77,11 +77,12 @@ fn refused(status: u16, code: &str) -> Input {
 }
 
 /// A 401 that asks for claims.
-fn renew_token(claims: &str) -> Input {
+fn claims_challenge(claims: &str) -> Input {
     Input::Refused(Box::new(Refusal { status: 401, claims: Some(claims.into()), ..Refusal::default() }))
 }
 
-fn later(seconds: &str) -> Input {
+/// A 429 with this `Retry-After`.
+fn throttled(seconds: &str) -> Input {
     Input::Refused(Box::new(Refusal { status: 429, retry_after: Some(seconds.into()), ..Refusal::default() }))
 }
 
@@ -143,13 +144,14 @@ impl Bench {
         self.on(Input::Begin)
     }
 
-    /// A page that is delivered and acknowledged at once.
+    /// Sends a page to the round. It is delivered and acknowledged at once.
     fn page(&mut self, input: Input) -> Step {
         let delivered = self.on(input);
         assert!(matches!(delivered, Step::Deliver(_)), "{delivered:?}");
         self.on(Input::Delivered)
     }
 
+    /// A new round on the same store.
     fn again(&self, query: Query) -> Self {
         Self { now: self.now, ..Self::new(query, self.store.clone()) }
     }
@@ -262,9 +264,10 @@ fn applied() -> Input {
     Input::Applied(Box::new(one()))
 }
 
-fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
+/// The refusal of the last request, if it was for one of these links.
+fn refused_link(bench: &Bench, links: &[&str]) -> Option<Input> {
     let last = bench.requests.last().unwrap();
-    bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
+    links.iter().any(|link| last.ends_with(link)).then(|| refused(400, "ErrorInvalidUrlQuery"))
 }
 
 /// Runs a round to its end. `response` makes the response to each request.

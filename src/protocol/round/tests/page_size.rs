@@ -83,7 +83,7 @@ fn failures_that_do_not_indicate_a_large_page_leave_the_page_size_unchanged() {
     for response in [
         refused(500, ""),
         refused(502, ""),
-        later("1"),
+        throttled("1"),
         Input::Unreachable(NoResponse::Network),
         Input::Malformed(Malformed::NotJson),
     ] {
