@@ -41,7 +41,7 @@ pub struct PageApplier<I> {
     effects: PageEffects<I>,
     seen: RecentVersions,
     /// The ids of all rows, if this round has found the mirror empty.
-    rows: Option<KnownIds>,
+    known_ids: Option<KnownIds>,
     /// Which of the ids that [`Self::apply`] needs may have rows.
     may_have_row: Vec<bool>,
     sweeper: Sweeper<I>,
@@ -64,7 +64,7 @@ impl<I: Item> Default for PageApplier<I> {
             changed_series: Vec::new(),
             effects: PageEffects::default(),
             seen: RecentVersions::default(),
-            rows: None,
+            known_ids: None,
             may_have_row: Vec::new(),
             sweeper: Sweeper::default(),
             names: None,
@@ -77,7 +77,7 @@ impl<I: Item> PageApplier<I> {
     /// Takes the stored record. Without a record there are no rows, and from then on only the rows
     /// that this round commits: once another writer commits, this round's next commit fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
-        self.rows = record.is_none().then(KnownIds::default);
+        self.known_ids = record.is_none().then(KnownIds::default);
         // A sweep that a failure has interrupted starts again.
         self.sweeper = Sweeper::default();
         self.names_read = None;
@@ -116,8 +116,9 @@ impl<I: Item> PageApplier<I> {
     /// without a mirror.
     pub fn ids(&mut self, query: &Query) -> Vec<String> {
         let mut ids = self.needed_ids(query);
-        let rows = self.rows.as_ref();
-        self.may_have_row = ids.iter().map(|id| rows.is_none_or(|rows| rows.may_contain(id))).collect();
+        let known_ids = self.known_ids.as_ref();
+        self.may_have_row =
+            ids.iter().map(|id| known_ids.is_none_or(|known| known.may_contain(id))).collect();
         let mut may_have_row = self.may_have_row.iter();
         ids.retain(|_| may_have_row.next().is_none_or(|may| *may));
         ids
@@ -216,7 +217,7 @@ impl<I: Item> PageApplier<I> {
             let stored = fetched.or_else(|| stored_masters.remove(&id));
             if let Some(master) = new_masters.get(&id) {
                 let listed_since = (mode.page_index > 0).then_some(mode.started_at);
-                let is_first_page = mode.page_index == 0 && self.rows.is_some();
+                let is_first_page = mode.page_index == 0 && self.known_ids.is_some();
                 summary.series.add(&id, stored.as_ref(), master, mode.full, listed_since);
                 add_changed_series(&mut self.changed_series, &id, stored.as_ref(), master, is_first_page);
             }
@@ -240,9 +241,9 @@ impl<I: Item> PageApplier<I> {
             });
             self.effects.changes.extend(gone);
         }
-        if let Some(mut rows) = self.rows.take() {
-            let is_useful = rows.insert(self.effects.put.iter().map(|(id, _)| id.as_str()));
-            self.rows = is_useful.then_some(rows);
+        if let Some(mut known_ids) = self.known_ids.take() {
+            let is_useful = known_ids.insert(self.effects.put.iter().map(|(id, _)| id.as_str()));
+            self.known_ids = is_useful.then_some(known_ids);
         }
         summary.made_progress = self.effects.made_progress;
         summary.staged = self.effects.staged;
@@ -270,7 +271,7 @@ impl<I: Item> PageApplier<I> {
         let Some((id, master)) = self.fetched_master.take() else { return summary };
         let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
         summary.add(&id, stored.as_ref(), &master, mode.full, Some(mode.started_at));
-        let is_first_page = mode.page_index == 0 && self.rows.is_some();
+        let is_first_page = mode.page_index == 0 && self.known_ids.is_some();
         add_changed_series(&mut self.changed_series, &id, stored.as_ref(), &master, is_first_page);
         self.effects.put.push((side_row(&id), Row::new(mode.round, master)));
         summary
@@ -285,7 +286,7 @@ impl<I: Item> PageApplier<I> {
     pub fn take_masters(&mut self) -> Vec<(String, Row<I>)> {
         let masters: Vec<_> = self.effects.put.extract_if(.., |(id, _)| is_side_row(id)).collect();
         let ids = masters.iter().map(|(id, _)| id.as_str());
-        self.rows = self.rows.take().and_then(|mut rows| rows.insert(ids).then_some(rows));
+        self.known_ids = self.known_ids.take().and_then(|mut known| known.insert(ids).then_some(known));
         masters
     }
 

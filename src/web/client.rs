@@ -358,7 +358,7 @@ impl Query {
     ) -> Result<RoundHandle> {
         let options = Options::new(options, "round")?;
         options.only(&["signal", "ack", "maxPages", "maxMs"], &[])?;
-        let max_pages = options.whole("maxPages")?;
+        let max_pages = options.whole_number("maxPages")?;
         if max_pages == Some(0) {
             return bad_request("options.maxPages must be at least 1, got 0".to_owned());
         }

@@ -224,7 +224,7 @@ impl Options {
     }
 
     /// A whole number.
-    pub fn whole(&self, name: &str) -> Result<Option<u32>> {
+    pub fn whole_number(&self, name: &str) -> Result<Option<u32>> {
         self.read(name, "a whole number")
     }
 
@@ -306,12 +306,12 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         calendar: from.string("calendar")?,
         time_zone: from.string("timeZone")?,
         immutable_ids: from.flag("immutableIds")? == Some(true),
-        page_size: from.whole("pageSize")?,
+        page_size: from.whole_number("pageSize")?,
         select: from.strings("select")?,
         ids: from.strings("ids")?,
         minimal: from.flag("minimal")? == Some(true),
         organizer: from.string("organizer")?,
-        top: from.whole("top")?,
+        top: from.whole_number("top")?,
         odata_options,
         exclude_parents: from.flag("excludeParents")? == Some(true),
         shared_folders: from.flag("sharedFolders")? == Some(true),
@@ -333,7 +333,8 @@ fn window(from: &Options) -> Result<Option<(u32, u32, String)>> {
     let Some(window) = from.get("window") else { return Ok(None) };
     let window = Options::nested(window, "options.window")?;
     window.only(&["daysBack", "daysAhead", "timeZone"], &[])?;
-    let (back, ahead) = (window.whole("daysBack")?.unwrap_or(0), window.whole("daysAhead")?.unwrap_or(0));
+    let (back, ahead) =
+        (window.whole_number("daysBack")?.unwrap_or(0), window.whole_number("daysAhead")?.unwrap_or(0));
     Ok(Some((back, ahead, window.string("timeZone")?.unwrap_or_else(|| "UTC".to_owned()))))
 }
 
@@ -343,7 +344,7 @@ pub fn policy(retry: Option<JsValue>) -> Result<Policy> {
     let Some(retry) = retry else { return Ok(default) };
     let retry = Options::nested(retry, "options.retry")?;
     retry.only(&["attempts", "base", "cap", "maxWait", "timeout"], &[])?;
-    let attempts = retry.whole("attempts")?.unwrap_or(default.attempts);
+    let attempts = retry.whole_number("attempts")?.unwrap_or(default.attempts);
     if attempts == 0 {
         return bad_request("options.retry.attempts must be at least 1, got 0".to_owned());
     }

@@ -188,7 +188,7 @@ impl PageRequest {
             let read_at = now();
             sent.store_time = read_at - started_at;
             let mut rate = self.limiter.rate.borrow_mut();
-            rate.read_stored(read_at);
+            rate.stored_was_read(read_at);
             self.limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
             if let Some(stored) = stored {
                 rate.adopt_stored(stored.until, stored.at, read_at);
