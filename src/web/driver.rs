@@ -23,7 +23,7 @@ use super::mirror::Mirror;
 use super::on_error::decision;
 use super::output::page_to_js;
 use super::received::Received;
-use super::request::{Ahead, Outcome, Sent};
+use super::request::{Ahead, Outcome, RequestDetails};
 use super::round_run::RoundRun;
 use super::session::{Committed, Keys, Session};
 use super::signal::{aborted, is_offline, online};
@@ -236,12 +236,12 @@ impl Driver {
 
     async fn fetch_page(&mut self, url: String) -> Result<Input> {
         let (request, next_link) = self.prepare(url);
-        let (result, sent) = self.look_ahead_during(request.send(), next_link).await;
-        self.page_input(result, sent)
+        let (result, details) = self.look_ahead_during(request.send(), next_link).await;
+        self.page_input(result, details)
     }
 
-    pub(super) fn page_input(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
-        let (body, text) = match self.body_or_input(result, sent)? {
+    pub(super) fn page_input(&mut self, result: Result<Outcome>, details: RequestDetails) -> Result<Input> {
+        let (body, text) = match self.body_or_input(result, details)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
         };
@@ -263,8 +263,8 @@ impl Driver {
 
     async fn fetch_master(&mut self, url: String) -> Result<Input> {
         let (request, _) = self.prepare(url);
-        let (result, sent) = request.send().await;
-        let (body, _) = match self.body_or_input(result, sent)? {
+        let (result, details) = request.send().await;
+        let (body, _) = match self.body_or_input(result, details)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
         };
@@ -280,16 +280,16 @@ impl Driver {
     fn body_or_input(
         &mut self,
         result: Result<Outcome>,
-        sent: Sent,
+        details: RequestDetails,
     ) -> Result<std::result::Result<(Json, JsString), Input>> {
-        self.log_request(&result, &sent);
+        self.log_request(&result, &details);
         {
             let report = &mut self.round.borrow_mut().report;
-            report.bytes += sent.bytes;
-            report.store_time += sent.store_time;
+            report.bytes += details.bytes;
+            report.store_time += details.store_time;
         }
-        if !sent.client_request_id.is_empty() {
-            self.client_request_id = Some(sent.client_request_id);
+        if !details.client_request_id.is_empty() {
+            self.client_request_id = Some(details.client_request_id);
         }
         let fetched = match result? {
             Outcome::Fetched(fetched) => fetched,

@@ -26,7 +26,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
 /// The result of a request, and what is known about it.
-pub type Ended = (StoreResult<Outcome>, Sent);
+pub type Ended = (StoreResult<Outcome>, RequestDetails);
 
 /// A request before it is sent.
 pub struct PageRequest {
@@ -54,10 +54,10 @@ pub struct PageRequest {
     pub queued: Cell<Option<oneshot::Sender<()>>>,
 }
 
-/// What is known about a request, whether it was sent or not.
+/// The id, the times and the size of a request. Empty if it was not sent.
 #[derive(Default)]
-pub struct Sent {
-    /// The id of the request in Graph's logs; empty if it was not sent.
+pub struct RequestDetails {
+    /// The id of the request in Graph's logs; empty if it was not details.
     pub client_request_id: String,
     /// The time from its start to the end of the response.
     pub duration: Duration,
@@ -120,16 +120,16 @@ impl PageRequest {
     }
 
     async fn send_with(&self, _permit: &Permit, is_ahead: bool) -> Ended {
-        let mut sent = Sent::default();
-        let result = self.try_send(&mut sent, is_ahead).await;
-        (result, sent)
+        let mut details = RequestDetails::default();
+        let result = self.try_send(&mut details, is_ahead).await;
+        (result, details)
     }
 
-    async fn try_send(&self, sent: &mut Sent, is_ahead: bool) -> StoreResult<Outcome> {
+    async fn try_send(&self, details: &mut RequestDetails, is_ahead: bool) -> StoreResult<Outcome> {
         let queued_at = now();
         let _slot = self.take_slot(is_ahead).await;
         drop(self.queued.take());
-        self.read_throttle(now() - queued_at, sent).await?;
+        self.read_throttle(now() - queued_at, details).await?;
         let delay = if is_ahead { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
@@ -142,7 +142,7 @@ impl PageRequest {
         if self.signal.aborted() {
             return Err(RoundError::Aborted(get(&self.signal, "reason")));
         }
-        sent.client_request_id = client_request_id();
+        details.client_request_id = client_request_id();
         let received = Cell::new(0);
         let request = Get {
             endpoint: &self.session.endpoint,
@@ -152,13 +152,13 @@ impl PageRequest {
             prefer: &self.prefer,
             headers: &self.query.headers,
             timeout: self.session.policy.timeout,
-            client_request_id: &sent.client_request_id,
+            client_request_id: &details.client_request_id,
             received: &received,
             next_link: &self.next_link,
         };
         let result = request.send().await;
-        sent.duration = now() - started_at;
-        sent.bytes = received.get();
+        details.duration = now() - started_at;
+        details.bytes = received.get();
         if let Ok(Fetched::Refused(refusal)) = &result
             && refusal.says_mailbox_concurrency()
         {
@@ -181,12 +181,12 @@ impl PageRequest {
     /// Reads the stored throttle time, unless that happened within the last second: another tab, or
     /// this one before a reload, may have written it. `waited`: how long the request waited for a
     /// slot.
-    async fn read_throttle(&self, waited: Duration, sent: &mut Sent) -> StoreResult<()> {
+    async fn read_throttle(&self, waited: Duration, details: &mut RequestDetails) -> StoreResult<()> {
         let started_at = now();
         if self.limiter.rate.borrow().has_to_read_stored(waited, started_at) {
             let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
             let read_at = now();
-            sent.store_time = read_at - started_at;
+            details.store_time = read_at - started_at;
             let mut rate = self.limiter.rate.borrow_mut();
             rate.stored_was_read(read_at);
             self.limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
@@ -214,6 +214,6 @@ pub struct Ahead {
 pub async fn end_of(end: oneshot::Receiver<Ended>) -> Ended {
     end.await.unwrap_or_else(|_| {
         let error = Error::new(Code::Internal, "a request that was sent ahead ended without a result");
-        (Err(error.into()), Sent::default())
+        (Err(error.into()), RequestDetails::default())
     })
 }
