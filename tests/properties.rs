@@ -1,5 +1,6 @@
-//! Checks the invariants of a round for random reactions of Graph, the network, the token source and
-//! the store, at random times, with hostile links and crashes. CONTRIBUTING.md lists the invariants.
+//! Checks the invariants of a round for random reactions of Graph, the network, the token source
+//! and the store, at random times, with hostile links and crashes. CONTRIBUTING.md lists the
+//! invariants.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::unwrap_used,

@@ -12,7 +12,7 @@
 //!       └───────────────────────────────────── committed ───────────────────────────────────────┘
 //! ```
 //!
-//! The rules. Invariants are named in parentheses:
+//! The rules, with the invariants of CONTRIBUTING.md that they keep:
 //!
 //! 1. In [`AckMode::Next`], `next()` acknowledges the previous page. In [`AckMode::Manual`] only
 //!    `page.ack()` does, and `next()` waits for it (invariant 2).
@@ -270,7 +270,7 @@ mod tests {
         if change.is_empty() { "=".to_owned() } else { change.trim_end().to_owned() }
     }
 
-    /// The row of a phase: what an input does in each state of the page.
+    /// The cells of one phase: what an input does in each state of the page.
     fn row(mode: AckMode, phase: Phase, input: &str) -> String {
         let cells = PAGES.map(|page| {
             if page == Page::Acknowledged && !matches!(phase, Phase::Running | Phase::Leaving) {
@@ -323,7 +323,8 @@ mod tests {
                 "resolves | resolves | never | resolves",
             ],
         ),
-        // The task delivers only after a committed page, while the round runs.
+        // The round delivers a page only after it has committed the previous one, and while it
+        // runs.
         (
             "delivered",
             [
@@ -391,7 +392,7 @@ mod tests {
         for (input, rows) in TABLE {
             for (phase, expected) in PHASES.into_iter().zip(rows) {
                 assert_eq!(row(AckMode::Next, phase, input), expected, "{input} while {phase:?}");
-                // Only this cell differs between the modes.
+                // The modes differ only in this cell.
                 let manual = expected.replace("Acknowledged waits", "waits");
                 let manual = if input == "next()" { manual.as_str() } else { expected };
                 assert_eq!(row(AckMode::Manual, phase, input), manual, "{input} while {phase:?}, manual");
@@ -410,7 +411,7 @@ mod tests {
         state
     }
 
-    /// The same while the commit of the page is in flight.
+    /// A round whose first page was delivered in the same way and is being committed.
     fn committing(calls: u32) -> Acknowledgements {
         let mut state = delivered(AckMode::Next, calls);
         state.ack(0);

@@ -36,11 +36,11 @@ pub struct PageApplier<I> {
     removed_events: Vec<String>,
     /// The series master that was requested separately, until it is compared.
     fetched_master: Option<(String, I)>,
-    /// The series whose stored occurrences look different with the page, because their master does.
+    /// The series whose stored occurrences change with this page, because their master has changed.
     changed_series: Vec<String>,
     effects: PageEffects<I>,
     seen: RecentVersions,
-    /// The ids of all rows, if this round has found the mirror empty.
+    /// The ids of all rows, if the mirror was empty when this round loaded the record.
     known_ids: Option<KnownIds>,
     /// Which of the ids that [`Self::apply`] needs may have rows.
     may_have_row: Vec<bool>,
@@ -74,8 +74,8 @@ impl<I: Item> Default for PageApplier<I> {
 }
 
 impl<I: Item> PageApplier<I> {
-    /// Takes the stored record. Without a record there are no rows, and from then on only the rows
-    /// that this round commits: once another writer commits, this round's next commit fails.
+    /// Takes the stored record. Without a record the mirror is empty, and every row that it gets is
+    /// one that this round commits: after a commit of another writer, this round's next one fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
         self.known_ids = record.is_none().then(KnownIds::default);
         // A sweep that a failure has interrupted starts again.
@@ -84,8 +84,7 @@ impl<I: Item> PageApplier<I> {
         self.names = record.is_none().then(KnownNames::default);
     }
 
-    /// Takes the names of all rows, as an earlier round has left them. They belong to the record
-    /// that was loaded.
+    /// Takes the names of all rows that an earlier round has collected, as of the loaded record.
     pub fn remember_names(&mut self, names: KnownNames) {
         self.names = Some(names);
     }
@@ -213,7 +212,7 @@ impl<I: Item> PageApplier<I> {
         }
         for id in std::mem::take(&mut self.listed_masters) {
             let fetched = rows.next().flatten().map(|row| row.item);
-            // A copy that was fetched is later than the row that Graph listed.
+            // The copy that was fetched separately is newer than the listed row.
             let stored = fetched.or_else(|| stored_masters.remove(&id));
             if let Some(master) = new_masters.get(&id) {
                 let listed_since = (mode.page_index > 0).then_some(mode.started_at);
@@ -260,7 +259,7 @@ impl<I: Item> PageApplier<I> {
 
     /// The ids of the rows that [`Self::apply_master`] needs.
     pub fn master_ids(&self) -> Vec<String> {
-        // A copy that was fetched is later than the row that Graph listed.
+        // The copy that was fetched separately is newer than the listed row.
         self.fetched_master.iter().flat_map(|(id, _)| [side_row(id), id.clone()]).collect()
     }
 
@@ -277,7 +276,7 @@ impl<I: Item> PageApplier<I> {
         summary
     }
 
-    /// The series whose stored occurrences look different with the page, because their master does.
+    /// The series whose stored occurrences change with this page, because their master has changed.
     pub fn changed_series(&self) -> &[String] {
         &self.changed_series
     }
@@ -290,8 +289,8 @@ impl<I: Item> PageApplier<I> {
         masters
     }
 
-    /// Sweeps the rows after an id without reading them, if it is known that nothing would be
-    /// found. Otherwise the shell reads the next chunk for [`Self::sweep`].
+    /// Sweeps the rows after an id without reading them, if the sweep would find nothing. Returns
+    /// `None` otherwise: the shell then reads the next chunk for [`Self::sweep`].
     pub fn sweep_unread(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         if after.is_none() {
             self.names_read = Some(KnownNames::default());
@@ -366,8 +365,8 @@ fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) 
     mode.delivered.iter().filter(|id| !settled.contains(id.as_str())).cloned().collect()
 }
 
-/// Adds a series if occurrences of it may be stored that look different with this master.
-/// `is_first_page`: nothing is stored yet.
+/// Adds a series if this master changes occurrences of it that may be stored. `is_first_page`:
+/// nothing is stored yet.
 fn add_changed_series<I: Item>(
     changed: &mut Vec<String>,
     id: &str,

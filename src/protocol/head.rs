@@ -1,7 +1,7 @@
 //! Finds the nextLink in the beginning of a page while the rest is still arriving.
 //!
-//! Only a property of the outermost object counts, and only before `value`, where Graph's pages have
-//! it. The link is a guess: the round uses it only if the whole page has the same link.
+//! Only a property of the outermost object counts, and only before `value`, where Graph's pages
+//! have it. The link is a guess: the round uses it only if the whole page has the same link.
 
 /// How many characters of a page are searched.
 pub const MAX_HEAD: u32 = 8192;

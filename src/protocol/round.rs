@@ -33,8 +33,8 @@
 //! Graph asked for, and before an end with `throttled`, the throttle time is stored (state
 //! `StoringThrottle`). A failure may first go to `options.onError` (state `AskingCaller`).
 //!
-//! The rules. Numbers in parentheses are invariants; the assertions of `tests/properties/` and
-//! `tests/model/` name them.
+//! The rules. Numbers in parentheses are the invariants of CONTRIBUTING.md, which the assertions of
+//! `tests/properties/` and `tests/model/` name too.
 //!
 //! 1. A page is committed together with its link, after its acknowledgement, or not at all (1, 2).
 //! 2. A round continues where the record says: at the nextLink, at the deltaLink, in the sweep, or
@@ -470,7 +470,7 @@ impl Round {
         | Input::TokenSourceBusy(_)
         | Input::Unreachable(NoResponse::Network | NoResponse::Timeout) = input
         {
-            // The host has a network, or reports one.
+            // The host had a network, or reported one.
             self.attempts.offline_since = None;
         }
         if self.state == State::Fetching && !matches!(input, Input::Page(_) | Input::Master(_)) {

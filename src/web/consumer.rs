@@ -36,14 +36,14 @@ struct Exchange {
     task: Option<Waker>,
 }
 
-/// The consumer's end.
+/// The consumer's side of the exchange.
 #[derive(Clone)]
 pub struct Consumer {
     exchange: Rc<RefCell<Exchange>>,
     errors: ErrorFactory,
 }
 
-/// The task's end.
+/// The task's side of the exchange.
 #[derive(Clone)]
 pub struct Producer(Rc<RefCell<Exchange>>);
 
@@ -87,7 +87,7 @@ impl Consumer {
         Self { exchange: Rc::new(RefCell::new(exchange)), errors }
     }
 
-    /// The task's end of the same exchange.
+    /// The task's side of the same exchange.
     pub fn producer(&self) -> Producer {
         Producer(Rc::clone(&self.exchange))
     }

@@ -47,7 +47,8 @@ pub type Result<T, E = RoundError> = std::result::Result<T, E>;
 
 /// One round.
 pub struct Driver {
-    /// The state machine. The handle reads its report. Borrowed for one synchronous step at a time.
+    /// The state machine. The handle of the round reads its report, so it is
+    /// borrowed for one synchronous step at a time.
     pub round: Rc<RefCell<Round>>,
     /// The state that the rounds of its client share.
     pub session: Rc<Session>,
@@ -61,7 +62,7 @@ pub struct Driver {
     pub round_run: RoundRun,
     /// The status that the facade shows.
     pub display: StatusDisplay,
-    /// The task's end of the exchange with the consumer.
+    /// The task's side of the exchange with the consumer.
     pub consumer: Producer,
     /// The current page.
     pub page: PageApplier<Json>,

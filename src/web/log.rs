@@ -62,7 +62,7 @@ impl Driver {
         }
     }
 
-    /// Logs a request without a usable response. A request that was not sent gets no entry.
+    /// Logs a request that got no usable response. A request that was not sent gets no entry.
     pub(super) fn log_request(&self, result: &Result<Outcome>, details: &RequestDetails) {
         let Ok(Outcome::Fetched(fetched)) = result else { return };
         let mut entry = self.entry("request", now(), details.duration);

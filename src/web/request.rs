@@ -57,7 +57,7 @@ pub struct PageRequest {
 /// The id, the times and the size of a request. Empty if it was not sent.
 #[derive(Default)]
 pub struct RequestDetails {
-    /// The id of the request in Graph's logs; empty if it was not details.
+    /// The id of the request in Graph's logs; empty if it was not sent.
     pub client_request_id: String,
     /// The time from its start to the end of the response.
     pub duration: Duration,

@@ -104,7 +104,8 @@ pub struct Bench {
     stored_throttle: Option<(Instant, Instant)>,
     /// The earliest time at which Graph permits a request.
     floor: Instant,
-    /// The earliest time that the next process knows, if the store failed to store the last throttle.
+    /// The earliest time that the next process knows, if the store failed to store the last
+    /// throttle.
     known_floor: Option<Instant>,
     /// Every link that Graph sent.
     sent_links: HashSet<String>,
@@ -178,8 +179,8 @@ impl Bench {
     }
 
     /// Runs one round. The token source, the service and the store each take the next reaction from
-    /// the list if it is one of theirs, and otherwise work without a fault. Once the list is used up,
-    /// the service sends deltaLinks.
+    /// the list if it is one of theirs, and otherwise work without a fault. Once the list is used
+    /// up, the service sends deltaLinks.
     pub fn round(
         &mut self,
         reactions: &mut Peekable<impl Iterator<Item = Reaction>>,
