@@ -40,7 +40,7 @@ soak: setup
 	@scripts/build.sh
 	@. scripts/env.sh && MINUTES=$(or $(MINUTES),10) FAKE_GRAPH=target/debug/fake-graph node tests/soak/soak.mjs
 
-# Fuzzes each reader of outside data for SECONDS.
+# Fuzzes each parser of outside data for SECONDS.
 fuzz: setup
 	@FUZZ=1 SECONDS=$(or $(SECONDS),60) cargo test --quiet --locked --release --test fuzz -- --nocapture --test-threads=2
 

@@ -1,4 +1,4 @@
-//! Runs seeded scenarios of edits, faults and crashes natively: the state machine, the page reader
+//! Runs seeded scenarios of edits, faults and crashes natively: the state machine, the page parser
 //! and the applier of the wasm on the core of the fake Graph. At the end the mirror must equal the
 //! tables of the fake Graph. Prints a failing seed; `SEED=n cargo test --test model` replays it,
 //! and `make model CASES=20000` runs many.
