@@ -99,7 +99,7 @@ impl Server {
         let map = body.as_object().ok_or_else(|| bad_request("a world must be an object"))?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate"))
         {
-            return Err(bad_request(format!("a world has no member {key}")));
+            return Err(bad_request(format!("a world has no property {key}")));
         }
         self.world_count += 1;
         let id = match map.get("id") {
@@ -163,7 +163,7 @@ fn populate(counts: &Value, now: u64) -> Result<Populate, (u16, String)> {
             "groups" => out.groups = n,
             "drive" => out.drive = n,
             "messages" => out.messages = n,
-            _ => return Err(bad_request(format!("populate has no member {key}"))),
+            _ => return Err(bad_request(format!("populate has no property {key}"))),
         }
     }
     Ok(out)

@@ -316,7 +316,7 @@ impl World {
             "reason",
         ];
         if let Some(key) = edit.keys().find(|k| !KNOWN.contains(&k.as_str())) {
-            return Err(format!("an edit has no member {key}"));
+            return Err(format!("an edit has no property {key}"));
         }
         let name = text(edit, "collection").unwrap_or("");
         let collection = Collection::named(name).ok_or_else(|| format!("there is no collection {name:?}"))?;

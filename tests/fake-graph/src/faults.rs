@@ -102,14 +102,14 @@ impl Rule {
     pub(crate) fn read(value: &Value, id: u64, serial: u64) -> Result<Self, String> {
         let map = value.as_object().ok_or("a fault rule must be an object")?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "match" | "times" | "fault")) {
-            return Err(format!("a fault rule has no member {key}"));
+            return Err(format!("a fault rule has no property {key}"));
         }
         let empty = Map::new();
         let matches = map.get("match").and_then(Value::as_object).unwrap_or(&empty);
         if let Some(key) = matches.keys().find(|k| {
             !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over" | "percent")
         }) {
-            return Err(format!("match has no member {key}"));
+            return Err(format!("match has no property {key}"));
         }
         let collection = match matches.get("collection") {
             None | Some(Value::Null) => None,
