@@ -186,7 +186,7 @@ fn a_page_is_read_like_its_json_or_refused() {
         let Ok(body) = serde_json::from_str::<Value>(text) else { return };
         let Ok(page) = page::parse(&body) else { return };
         read += 1;
-        // Of two links with the same name, JSON takes the last.
+        // Of two properties with the same name, the JSON parser takes the last.
         if let Head::NextLink(next) = beginning
             && text.matches("@odata.nextLink").count() == 1
         {

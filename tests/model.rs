@@ -101,7 +101,7 @@ fn run(seed: u64, coverage: &mut Coverage) {
     }
 }
 
-/// Whether one seed is replayed. Its turns are printed then.
+/// Whether one seed is replayed, and its turns are printed.
 fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }

@@ -21,10 +21,10 @@ use serde_json::{Value, json};
 use crate::driver::{self, Environment};
 
 const ROOT: &str = "https://graph.microsoft.com/v1.0";
-/// Small, so that a sweep takes several chunks.
+/// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.
 const CHUNK: usize = 3;
 
-/// A page with these items. `link` is `next NAME` or `delta NAME`: the request for it is `/NAME`.
+/// A page with these items. `link` is `next NAME` or `delta NAME`; the path of the link is `/NAME`.
 pub fn page(items: Value, link: &str) -> Value {
     let (kind, name) = link.split_once(' ').unwrap();
     let mut page = json!({ "value": items });

@@ -84,7 +84,7 @@ pub struct Bench {
     rng: Rng,
     pub counts: HashMap<String, u64>,
     pub steps: u64,
-    /// The names of all rows of a drive, with the revision they belong to.
+    /// The names of all rows of a drive, with the revision of the record that they belong to.
     names: Option<(String, KnownNames)>,
     /// The report of the last round that ended.
     pub report: Report,
@@ -269,8 +269,8 @@ impl Bench {
         }
     }
 
-    /// Fails if Graph does not support a request, or if a requested link differs from the one that
-    /// the world sent.
+    /// Fails if the fake Graph did not expect a request, or if a requested link differs from the
+    /// one that the world sent.
     pub fn check_log(&self) {
         for entry in self.world.log().as_array().into_iter().flatten() {
             assert_ne!(entry["kind"], "unexpected", "{entry}");
@@ -403,6 +403,7 @@ impl Running<'_> {
         }
         match page::parse(&body) {
             Ok(page) => {
+                // `WATCH=text` prints the received items whose ids contain the text.
                 if let Ok(id) = std::env::var("WATCH") {
                     for item in page
                         .items
@@ -447,7 +448,7 @@ impl Environment for Running<'_> {
     }
 
     fn chance(&mut self) -> f64 {
-        self.bench.rng.share()
+        self.bench.rng.fraction()
     }
 
     fn before_step(&mut self, input: &Input) -> bool {
@@ -560,7 +561,7 @@ impl Environment for Running<'_> {
 
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         if let Some(summary) = self.applier.sweep_unread(after, completed) {
-            self.bench.count("sweep without a reading");
+            self.bench.count("sweep without a read");
             return Some(summary);
         }
         self.bench.count("sweep");
@@ -574,7 +575,7 @@ impl Environment for Running<'_> {
     }
 }
 
-/// Whether one seed is replayed: its steps are printed then.
+/// Whether one seed is replayed, and its steps are printed.
 fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }

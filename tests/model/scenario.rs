@@ -17,7 +17,7 @@ pub const START: u64 = 1_795_219_200_000;
 /// The calendar window of every query: 2026-11-01 to 2026-12-20.
 const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
 
-/// One round.
+/// One round, with what happens before and during it.
 #[derive(Debug)]
 pub struct Turn {
     /// The milliseconds between the edits and the round.
@@ -59,7 +59,7 @@ impl Turn {
         }
     }
 
-    /// Whether an edit before or during the round does this.
+    /// Whether the operation `op` is among the edits before and during the round.
     fn has_edit(&self, op: &str) -> bool {
         let mid_round_edits = self.mid_round_edits.iter().map(|(_, edit)| edit);
         self.edits.iter().chain(mid_round_edits).any(|edit| edit["op"] == op)
@@ -223,7 +223,7 @@ impl Scenario {
                 turn.rival = None;
             }
         }
-        // A client cannot notice a page that lacks items, ids or types.
+        // A client cannot notice that a page lacks items, ids or types.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
         let hides_items = |turn: &Turn| {
             turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()))
@@ -316,9 +316,9 @@ impl Scenario {
         }
     }
 
-    /// Drives: whether the mirror has rows that only the next weekly listing can remove. Graph does
-    /// not report the removal of an item that is replaced, and no other row took its name, because
-    /// the replacement was renamed or removed before a round received it.
+    /// Drives: whether the mirror has rows that only the next weekly listing can remove: items that
+    /// were replaced. Graph does not report their removal, and no row has taken their names,
+    /// because the replacement was renamed or removed before a round received it.
     pub fn has_unnoticed_rows(&self, world: &mut World, mirror: &BTreeMap<String, Value>) -> bool {
         if self.collection != "drive" || !self.needs_refresh() {
             return false;

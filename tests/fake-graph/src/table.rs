@@ -28,7 +28,8 @@ pub(crate) struct Version {
     /// The last change of each property, for `return=minimal` and `$select`.
     pub(crate) props: BTreeMap<String, u64>,
     pub(crate) gone: Option<Gone>,
-    /// For each relationship and each target: the last change, and whether the target is in the set.
+    /// For each relationship and each target: the last change, and whether the target is in the
+    /// set.
     pub(crate) relations: BTreeMap<String, BTreeMap<String, (u64, bool)>>,
     /// The spans of an event, each with the change from which it applies.
     pub(crate) spans: Vec<(u64, i64, i64)>,
