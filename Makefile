@@ -24,7 +24,7 @@ quick:
 	@scripts/setup.sh quick
 	@node tests/run.mjs --quick
 
-# Runs CASES schedules of the model test, and half as many of tabs with live queries. SEED=n replays
+# Runs CASES scenarios of the model test, and half as many of tabs with live queries. SEED=n replays
 # one of each.
 model: setup
 	@CASES=$(or $(CASES),20000) cargo test --quiet --locked --release --test model -- --nocapture --test-threads=1 after
@@ -35,12 +35,12 @@ kill: setup
 	@scripts/build.sh
 	@. scripts/env.sh && KILLS=$(or $(KILLS),20) FAKE_GRAPH=target/debug/fake-graph node --test --test-timeout=400000 --test-concurrency=2 tests/kill/
 
-# Runs thirty queries in one page for MINUTES, with a fault in a third of all replies.
+# Runs thirty queries in one page for MINUTES, with a fault in a third of all responses.
 soak: setup
 	@scripts/build.sh
 	@. scripts/env.sh && MINUTES=$(or $(MINUTES),10) FAKE_GRAPH=target/debug/fake-graph node tests/soak/soak.mjs
 
-# Fuzzes each reader of outside data for SECONDS.
+# Fuzzes each parser of outside data for SECONDS.
 fuzz: setup
 	@FUZZ=1 SECONDS=$(or $(SECONDS),60) cargo test --quiet --locked --release --test fuzz -- --nocapture --test-threads=2
 

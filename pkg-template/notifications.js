@@ -118,14 +118,14 @@ function isGenuine(given, expected) {
 async function readBody(request) {
   if (Number(request.headers.get("content-length")) > MAX_BYTES) return 413;
   if (!request.body) return "";
-  const reader = request.body.getReader();
+  const streamReader = request.body.getReader();
   const decoder = new TextDecoder();
   let timer;
   const timedOut = new Promise((resolve) => (timer = setTimeout(resolve, MAX_BODY_TIME)));
   let [text, size, status] = ["", 0, 0];
   try {
     while (!status) {
-      const read = await Promise.race([reader.read(), timedOut]);
+      const read = await Promise.race([streamReader.read(), timedOut]);
       if (!read) status = 408;
       else if (read.done) return text + decoder.decode();
       else {
@@ -139,6 +139,6 @@ async function readBody(request) {
   } finally {
     clearTimeout(timer);
   }
-  reader.cancel().catch(() => {});
+  streamReader.cancel().catch(() => {});
   return status;
 }

@@ -11,8 +11,8 @@ const FOLLOWING_DELAY = 50;
 
 /**
  * Connects the iterator of a round with the wasm. The iterator calls the wasm's handle of the round
- * through it, and the wasm calls it as the `RoundHost` of src/web/host.rs. It never refers to the
- * iterator, which could not be collected as garbage otherwise.
+ * through it, and the wasm calls its methods, which src/web/round_run.rs declares. It never refers
+ * to the iterator, which could not be collected as garbage otherwise.
  */
 export class RoundRun {
   #state;

@@ -47,7 +47,7 @@ function textsOf({ name, version, license, authors, manifest_path }) {
   return [`Copyright (c) ${authors.length ? authors.join(", ") : `the authors of ${name}`}\n\n${MIT.trim()}`];
 }
 
-/** What cargo knows of every crate in the wasm. */
+/** The metadata of cargo for every crate in the wasm. */
 export function packagesOf(roots = ROOTS) {
   const { packages } = JSON.parse(cargo("metadata", "--format-version", "1", "--filter-platform", TARGET));
   const byName = new Map(packages.map((one) => [`${one.name} ${one.version}`, one]));

@@ -19,16 +19,16 @@ use serde_json::{Value, json};
 #[path = "model/bench.rs"]
 mod bench;
 mod driver;
-#[path = "model/schedule.rs"]
-mod schedule;
+#[path = "model/scenario.rs"]
+mod scenario;
 
 use bench::{Bench, End};
-use schedule::{Schedule, Turn};
+use scenario::{Scenario, Turn};
 
 /// A day and a millisecond, so that a limit of a day has passed.
 const DAY: u64 = 86_400_001;
 
-fn schedule(collection: &'static str, options: Value) -> Schedule {
+fn scenario(collection: &'static str, options: Value) -> Scenario {
     let (call, path, query) = match collection {
         "contacts" => ("orgContacts", "", json!({})),
         "events" => ("events", "", json!({ "start": "2026-11-01", "end": "2026-12-20", "pageSize": 6 })),
@@ -38,22 +38,22 @@ fn schedule(collection: &'static str, options: Value) -> Schedule {
         "groups" => ("track", "/groups/delta", json!({})),
         _ => ("track", "/users/delta", json!({ "select": ["displayName", "mail", "jobTitle", "manager"] })),
     };
-    Schedule { seed: 7, collection, call, path, query, options, is_lossy: false, turns: Vec::new() }
+    Scenario { seed: 7, collection, call, path, query, options, is_lossy: false, turns: Vec::new() }
 }
 
-/// A schedule with a new world and a query that has not run.
-fn unsynced(collection: &'static str, options: Value) -> (Schedule, Bench) {
-    let schedule = schedule(collection, options);
-    let bench = Bench::new(&schedule);
-    (schedule, bench)
+/// A scenario with a new world and a query that has not run.
+fn unsynced(collection: &'static str, options: Value) -> (Scenario, Bench) {
+    let scenario = scenario(collection, options);
+    let bench = Bench::new(&scenario);
+    (scenario, bench)
 }
 
-/// A schedule with a world and a query after its first round.
-fn synced(collection: &'static str, options: Value) -> (Schedule, Bench) {
-    let (schedule, mut bench) = unsynced(collection, options);
+/// A scenario with a world and a query after its first round.
+fn synced(collection: &'static str, options: Value) -> (Scenario, Bench) {
+    let (scenario, mut bench) = unsynced(collection, options);
     complete_round(&mut bench);
-    bench.check(&schedule);
-    (schedule, bench)
+    bench.check(&scenario);
+    (scenario, bench)
 }
 
 fn complete_round(bench: &mut Bench) {
@@ -81,7 +81,7 @@ fn edit(bench: &mut Bench, edit: Value) -> Vec<String> {
 
 #[test]
 fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_content() {
-    let (schedule, mut bench) = unsynced("events", json!({ "honour_maxpagesize": false, "page_size": 6 }));
+    let (scenario, mut bench) = unsynced("events", json!({ "honour_maxpagesize": false, "page_size": 6 }));
     fault(&mut bench, "next", Value::Null, json!({ "name": "livelock", "cycle": 2 }));
     let failure = failed_round(&mut bench);
     assert_eq!(failure.code, Code::Livelock);
@@ -91,12 +91,12 @@ fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_c
     assert_eq!((state.phase, state.restarted), (Phase::Paging, true));
     bench.world.clear_faults();
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
-    let (schedule, mut bench) = unsynced("events", json!({}));
+    let (scenario, mut bench) = unsynced("events", json!({}));
     let rule = json!([
         {
             "match": { "kind": "next", "page_size_over": 0 }, "times": 8,
@@ -106,35 +106,35 @@ fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
     bench.world.add_faults(&rule).unwrap();
     complete_round(&mut bench);
     assert!(bench.report.page_size.is_some_and(|size| size > 6), "{:?}", bench.report.page_size);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_2_a_next_link_equal_to_the_requested_one_is_requested_again() {
-    let (schedule, mut bench) = unsynced("drive", json!({}));
+    let (scenario, mut bench) = unsynced("drive", json!({}));
     fault(&mut bench, "next", json!(2), json!({ "name": "same_link" }));
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_3_an_empty_delta_round_is_not_a_loop() {
     for options in [json!({}), json!({ "trailing_empty_page": true, "empty_pages": 3 })] {
-        let (schedule, mut bench) = synced("messages", options);
+        let (scenario, mut bench) = synced("messages", options);
         for _ in 0..5 {
             complete_round(&mut bench);
             assert_eq!((bench.report.kind, bench.report.items), (Kind::Incremental, 0));
         }
-        bench.check(&schedule);
+        bench.check(&scenario);
     }
 }
 
 #[test]
 fn anomaly_4_empty_pages_in_the_middle_do_not_end_a_round() {
-    let (schedule, mut bench) = unsynced("contacts", json!({ "empty_pages": 7 }));
+    let (scenario, mut bench) = unsynced("contacts", json!({ "empty_pages": 7 }));
     complete_round(&mut bench);
     assert!(bench.report.pages > 14, "{}", bench.report.pages);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
@@ -150,24 +150,24 @@ fn anomaly_5_the_delta_link_is_stored_byte_for_byte() {
 fn anomaly_6_pages_of_any_size_are_accepted() {
     for options in [json!({ "page_overshoot": 900 }), json!({ "honour_maxpagesize": false, "page_size": 1 })]
     {
-        let (schedule, mut bench) = unsynced("events", options);
+        let (scenario, mut bench) = unsynced("events", options);
         complete_round(&mut bench);
-        bench.check(&schedule);
+        bench.check(&scenario);
     }
 }
 
 #[test]
 fn anomaly_7_a_503_in_the_middle_of_a_long_round_costs_a_wait_and_no_page() {
-    let (schedule, mut bench) = unsynced("events", json!({}));
+    let (scenario, mut bench) = unsynced("events", json!({}));
     fault(&mut bench, "next", json!(3), json!({ "name": "empty503" }));
     complete_round(&mut bench);
     assert_eq!((bench.report.retries, bench.report.waits.len()), (3, 3));
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
-    let (schedule, mut bench) = synced("events", json!({}));
+    let (scenario, mut bench) = synced("events", json!({}));
     edit(
         &mut bench,
         json!({
@@ -180,12 +180,12 @@ fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
     );
     complete_round(&mut bench);
     assert_eq!((bench.report.items, bench.report.removed, bench.report.added), (1, 0, 0));
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_9_the_next_full_round_recovers_changes_that_a_round_lost() {
-    let (schedule, mut bench) = unsynced("users", json!({ "changes_during_round": "live" }));
+    let (scenario, mut bench) = unsynced("users", json!({ "changes_during_round": "live" }));
     let turn = Turn {
         mid_round_edits: (1..4)
             .map(|at| (at, json!({ "collection": "users", "op": "random", "count": 3 })))
@@ -195,12 +195,12 @@ fn anomaly_9_the_next_full_round_recovers_changes_that_a_round_lost() {
     let _ = bench.round(Some(&turn));
     bench.reset();
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_10_members_stay_in_the_set_until_graph_reports_their_removal() {
-    let (schedule, mut bench) = synced("groups", json!({ "members_slice": 2 }));
+    let (scenario, mut bench) = synced("groups", json!({ "members_slice": 2 }));
     let group = |bench: &Bench| {
         bench
             .items()
@@ -218,15 +218,15 @@ fn anomaly_10_members_stay_in_the_set_until_graph_reports_their_removal() {
     complete_round(&mut bench);
     let after = bench.items().remove(id.as_str().unwrap()).unwrap();
     assert_eq!(after["members"].as_array().unwrap().len() + 1, before["members"].as_array().unwrap().len());
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_11_an_id_that_is_repeated_on_later_pages_is_one_row() {
-    let (schedule, mut bench) = unsynced("users", json!({ "duplicates": "pages", "page_size": 3 }));
+    let (scenario, mut bench) = unsynced("users", json!({ "duplicates": "pages", "page_size": 3 }));
     complete_round(&mut bench);
     assert!(bench.report.unchanged > 0);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
@@ -245,24 +245,24 @@ fn anomaly_13_booleans_as_strings_are_stored_unchanged() {
 
 #[test]
 fn anomaly_14_duplicates_within_a_page_collapse_to_the_last_state() {
-    let (schedule, mut bench) = unsynced("drive", json!({ "duplicates": "page" }));
+    let (scenario, mut bench) = unsynced("drive", json!({ "duplicates": "page" }));
     complete_round(&mut bench);
     assert!(bench.report.duplicates > 0);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_15_a_page_whose_body_is_nearly_json_is_requested_again() {
-    let (schedule, mut bench) = unsynced("contacts", json!({}));
+    let (scenario, mut bench) = unsynced("contacts", json!({}));
     fault(&mut bench, "any", json!(2), json!({ "name": "not_json" }));
     complete_round(&mut bench);
     assert_eq!(bench.report.retries, 2);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_16_the_order_of_parents_and_children_does_not_matter() {
-    let (schedule, mut bench) = unsynced("drive", json!({ "reorder": true }));
+    let (scenario, mut bench) = unsynced("drive", json!({ "reorder": true }));
     complete_round(&mut bench);
     let folder = bench
         .items()
@@ -271,42 +271,42 @@ fn anomaly_16_the_order_of_parents_and_children_does_not_matter() {
         .unwrap();
     edit(&mut bench, json!({ "collection": "drive", "op": "remove", "id": folder["id"] }));
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_18_a_page_without_value_is_requested_three_times() {
-    let (schedule, mut bench) = synced("contacts", json!({}));
+    let (scenario, mut bench) = synced("contacts", json!({}));
     let before = bench.store.state.clone();
     fault(&mut bench, "any", Value::Null, json!({ "name": "no_value" }));
     assert_eq!(failed_round(&mut bench).code, Code::Protocol);
     assert_eq!((bench.report.requests, bench.store.state.clone()), (3, before));
     bench.world.clear_faults();
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
-    let (schedule, mut bench) = synced("contacts", json!({}));
+    let (scenario, mut bench) = synced("contacts", json!({}));
     edit(&mut bench, json!({ "collection": "contacts", "op": "edit" }));
     // The process ends after the inputs Begin, Loaded, SignedIn, Page, Applied and Delivered.
     assert!(matches!(bench.round(Some(&Turn { crash: Some(6), ..Turn::quiet() })), End::Crashed));
     complete_round(&mut bench);
     assert_eq!(bench.report.changed, 1);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
 fn anomaly_21_a_round_without_a_link_at_its_end_is_not_complete() {
-    let (schedule, mut bench) = unsynced("recordings", json!({}));
+    let (scenario, mut bench) = unsynced("recordings", json!({}));
     fault(&mut bench, "any", Value::Null, json!({ "name": "neither_link" }));
     let failure = failed_round(&mut bench);
     assert!(failure.message.contains("neither a nextLink nor a deltaLink"), "{failure}");
     assert!(bench.store.state.is_none());
     bench.world.clear_faults();
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
 }
 
 #[test]
@@ -335,10 +335,10 @@ fn anomaly_22_a_deleted_folder_is_an_error_and_its_mirror_stays() {
 
 #[test]
 fn anomaly_23_every_received_item_is_stored_or_counted() {
-    let (schedule, mut bench) = synced("drive", json!({ "empty_deleted_facet": true }));
+    let (scenario, mut bench) = synced("drive", json!({ "empty_deleted_facet": true }));
     edit(&mut bench, json!({ "collection": "drive", "op": "random", "count": 12 }));
     complete_round(&mut bench);
-    bench.check(&schedule);
+    bench.check(&scenario);
     let counted = bench.report.added + bench.report.changed + bench.report.unchanged + bench.report.removed;
     assert!(counted > 0 && bench.report.skipped.no_id + bench.report.skipped.not_an_object == 0);
 }

@@ -1,4 +1,4 @@
-//! Fuzzes the readers of outside data: pages, errors, links, waits, records. No reader may panic,
+//! Fuzzes the parsers of outside data: pages, errors, links, waits, records. No parser may panic,
 //! and each has properties that must hold for every input. Another URL parser checks the links.
 //! `make fuzz SECONDS=60` runs each target for that time. Prints a failing input.
 #![cfg(not(target_family = "wasm"))]
@@ -28,9 +28,9 @@ use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::time;
 use serde_json::Value;
 
-#[path = "model/schedule.rs"]
-mod schedule;
-use schedule::rng::Rng;
+#[path = "model/scenario.rs"]
+mod scenario;
+use scenario::rng::Rng;
 
 /// Runs a target on mutations of these seeds: a fixed number of them, or for the given seconds.
 fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Rng)) {
@@ -181,12 +181,12 @@ fn a_page_is_read_like_its_json_or_refused() {
     ];
     let groups = query::track("/groups/delta", Options::default()).unwrap();
     let mut read = 0;
-    fuzz("page reader", &seeds, &dictionary, |text, rng| {
+    fuzz("page parser", &seeds, &dictionary, |text, rng| {
         let beginning = head::read(text);
         let Ok(body) = serde_json::from_str::<Value>(text) else { return };
         let Ok(page) = page::parse(&body) else { return };
         read += 1;
-        // Of two links with the same name, JSON takes the last.
+        // Of two properties with the same name, the JSON parser takes the last.
         if let Head::NextLink(next) = beginning
             && text.matches("@odata.nextLink").count() == 1
         {
@@ -252,7 +252,7 @@ fn every_error_response_has_a_verdict() {
         "DeltaToken",
         "syncstatenotfound",
     ];
-    fuzz("error reader", &seeds, &dictionary, |text, rng| {
+    fuzz("error parser", &seeds, &dictionary, |text, rng| {
         let body = serde_json::from_str::<Value>(text).ok();
         let status = rng
             .pick(&[0, 200, 302, 400, 401, 402, 403, 404, 408, 410, 429, 500, 501, 503, 504, 509, 599, 999]);
@@ -319,7 +319,7 @@ fn every_stored_record_is_read_or_refused_and_a_written_one_is_read_again() {
         "\"round\":",
     ];
     let mut read = 0;
-    fuzz("record reader", &[&full, paging], &dictionary, |text, _| {
+    fuzz("record parser", &[&full, paging], &dictionary, |text, _| {
         let Ok(stored) = serde_json::from_str::<Value>(text) else { return };
         let Ok(record) = Record::read(&stored) else { return };
         read += 1;

@@ -1,8 +1,8 @@
-//! The model tests of live queries: up to five tabs with one query, which are hidden, shut, killed,
-//! frozen with and without an event, and put to sleep; and one tab with up to eighty queries. Each
-//! tab has the real schedule. The locks, the channel and the rounds are modelled.
+//! The model tests of live queries: up to five tabs with one query, which are hidden, closed,
+//! killed, frozen with and without an event, and put to sleep; and one tab with up to eighty
+//! queries. Each tab has the real schedule. The locks, the channel and the rounds are modelled.
 //!
-//! `CASES=10000` runs more schedules; `SEED=n` prints one.
+//! `CASES=10000` runs more scenarios; `SEED=n` prints one.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, dead_code, missing_docs)]
 
@@ -56,7 +56,8 @@ struct Model {
     /// The tab that holds the lock, and those that wait for it.
     holder: Option<usize>,
     queue: VecDeque<usize>,
-    /// When the last round ended, or something happened that may delay rounds.
+    /// When the mirror was last known to be fresh: a round ended, or an event restarted the
+    /// measurement.
     last_update: Instant,
     last_start: Option<Instant>,
     /// Whether something allows a round before the interval has passed.
@@ -100,7 +101,7 @@ impl Model {
         while let Some((at, input)) = self.pending.pop_front() {
             steps += 1;
             assert!(steps < 1000, "seed {}: the tabs send messages without end", self.seed);
-            let (now, chance) = (self.now, self.rng.share());
+            let (now, chance) = (self.now, self.rng.fraction());
             let Some(tab) = self.tabs[at].as_mut() else { continue };
             if tab.is_hung {
                 tab.inbox.push_back(input);
@@ -193,7 +194,7 @@ impl Model {
 
     fn start_round(&mut self, at: usize) {
         self.starts += 1;
-        let length = 10.0 + self.rng.share() * (LONGEST_ROUND - 10.0);
+        let length = 10.0 + self.rng.fraction() * (LONGEST_ROUND - 10.0);
         let has_lost_lock = self.holder != Some(at);
         if has_lost_lock {
             // The round waits for the round lock until the tab learns that it no longer leads.
@@ -367,22 +368,22 @@ fn run(seed: u64) -> u32 {
 #[test]
 fn tabs_that_die_hang_and_sleep_never_run_two_rounds_and_never_stay_stale() {
     let (cases, starts) = run_all(|seed| run(seed) as usize);
-    assert!(starts > cases * 20, "the schedules hardly run any round: {starts}");
+    assert!(starts > cases * 20, "the scenarios hardly run any round: {starts}");
 }
 
 #[test]
 fn the_queries_of_a_tab_take_turns_within_its_budget() {
     let (cases, starts) = run_all(budget::run);
-    assert!(starts > cases * 100, "the schedules hardly run any round: {starts}");
+    assert!(starts > cases * 100, "the scenarios hardly run any round: {starts}");
 }
 
-/// Runs the schedule `SEED`, or those of `CASES` seeds. Returns the number of schedules and of
+/// Runs the scenario `SEED`, or those of `CASES` seeds. Returns the number of scenarios and of
 /// their rounds.
 fn run_all(run: impl Fn(u64) -> usize) -> (usize, usize) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seeds = number("SEED").map_or(0..number("CASES").unwrap_or(500), |seed| seed..seed + 1);
     let cases = seeds.clone().count();
     let starts = seeds.map(run).sum();
-    println!("{cases} schedules, {starts} rounds");
+    println!("{cases} scenarios, {starts} rounds");
     (cases, starts)
 }

@@ -1,4 +1,4 @@
-//! Runs seeded schedules of edits, faults and crashes natively: the state machine, the page reader
+//! Runs seeded scenarios of edits, faults and crashes natively: the state machine, the page parser
 //! and the applier of the wasm on the core of the fake Graph. At the end the mirror must equal the
 //! tables of the fake Graph. Prints a failing seed; `SEED=n cargo test --test model` replays it,
 //! and `make model CASES=20000` runs many.
@@ -20,30 +20,30 @@ use deltalink::protocol::error::Code;
 #[path = "model/bench.rs"]
 mod bench;
 mod driver;
-#[path = "model/schedule.rs"]
-mod schedule;
+#[path = "model/scenario.rs"]
+mod scenario;
 
 use bench::{Bench, End};
-use schedule::{HOUR, Schedule};
+use scenario::{HOUR, Scenario};
 
 /// A day and a millisecond, so that a limit of a day has passed.
 const DAY: u64 = 86_400_001;
 
-/// Counts the ends of rounds, the crashes and the faults of all schedules.
+/// Counts the ends of rounds, the crashes and the faults of all scenarios.
 #[derive(Default)]
 struct Coverage {
     counts: HashMap<String, u64>,
     steps: u64,
 }
 
-/// Runs one schedule, then rounds without faults, after which the mirror must equal the tables.
+/// Runs one scenario, then rounds without faults, after which the mirror must equal the tables.
 fn run(seed: u64, coverage: &mut Coverage) {
-    let schedule = Schedule::of(seed);
-    let mut bench = Bench::new(&schedule);
+    let scenario = Scenario::of(seed);
+    let mut bench = Bench::new(&scenario);
     if is_replay() {
-        println!("{} {} {}\n{}", schedule.call, schedule.path, schedule.query, schedule.options);
+        println!("{} {} {}\n{}", scenario.call, scenario.path, scenario.query, scenario.options);
     }
-    for turn in &schedule.turns {
+    for turn in &scenario.turns {
         if is_replay() {
             println!("---- {turn:?}");
         }
@@ -86,11 +86,11 @@ fn run(seed: u64, coverage: &mut Coverage) {
         complete_round(&mut bench);
     }
     let items = bench.items();
-    if schedule.is_lossy || schedule.has_unnoticed_rows(&mut bench.world, &items) {
+    if scenario.is_lossy || scenario.has_unnoticed_rows(&mut bench.world, &items) {
         bench.reset();
         complete_round(&mut bench);
     }
-    bench.check(&schedule);
+    bench.check(&scenario);
     bench.check_log();
     coverage.steps += bench.steps;
     for (what, count) in &bench.counts {
@@ -101,7 +101,7 @@ fn run(seed: u64, coverage: &mut Coverage) {
     }
 }
 
-/// Whether one seed is replayed. Its turns are printed then.
+/// Whether one seed is replayed, and its turns are printed.
 fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }
@@ -122,7 +122,7 @@ fn complete_round(bench: &mut Bench) {
 }
 
 #[test]
-fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables() {
+fn after_any_scenario_of_edits_faults_and_crashes_the_mirror_equals_the_tables() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let single = number("SEED");
     let cases = number("CASES").unwrap_or(600);
@@ -136,7 +136,7 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
     }
     let mut counts: Vec<_> = coverage.counts.iter().collect();
     counts.sort();
-    println!("{cases} schedules, {} steps", coverage.steps);
+    println!("{cases} scenarios, {} steps", coverage.steps);
     for (what, count) in counts {
         println!("{count:>9}  {what}");
     }
@@ -145,7 +145,7 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
         for event in faults
             .chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned))
         {
-            assert!(coverage.counts.get(&event).is_some_and(|count| *count > 0), "no schedule has: {event}");
+            assert!(coverage.counts.get(&event).is_some_and(|count| *count > 0), "no scenario has: {event}");
         }
     }
 }
@@ -153,7 +153,7 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
 #[test]
 fn the_same_seed_sends_the_same_requests() {
     let request_log = |seed| {
-        let mut bench = Bench::new(&Schedule::of(seed));
+        let mut bench = Bench::new(&Scenario::of(seed));
         assert!(matches!(bench.round(None), End::Done));
         bench.world.log().to_string()
     };

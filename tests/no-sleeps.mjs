@@ -34,7 +34,7 @@ const found = grep(args).filter((line) => !ALLOWED.includes(line.split(":", 1)[0
 for (const line of found) console.error(line);
 if (found.length) {
   console.error(
-    "no-sleeps: wait for a state or an event: `until`, `event` or `turn` of tests/wait.mjs; `delayed` simulates a slow host.",
+    "no-sleeps: wait for a state or an event: `until`, `event` or `turn` of tests/wait.mjs; `delayed` simulates a slow network, store or user.",
   );
   process.exitCode = 1;
 }

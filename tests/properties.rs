@@ -1,6 +1,6 @@
-//! The invariants of a round on random replies of Graph, the network, the token source and the
-//! store, at random times, with hostile links and crashes. The invariants have the numbers of the
-//! design.
+//! Checks the invariants of a round for random reactions of Graph, the network, the token source
+//! and the store, at random times, with hostile links and crashes. CONTRIBUTING.md lists the
+//! invariants.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::unwrap_used,
@@ -21,13 +21,13 @@ use proptest::prelude::*;
 mod bench;
 mod driver;
 
-use bench::{Bench, CODES, End, HOSTILE, Reply, is_reset_code};
+use bench::{Bench, CODES, End, HOSTILE, Reaction, is_reset_code};
 
 fn no_response() -> impl Strategy<Value = NoResponse> {
     prop_oneof![Just(NoResponse::Network), Just(NoResponse::Offline), Just(NoResponse::Timeout)]
 }
 
-fn reply() -> impl Strategy<Value = Reply> {
+fn reaction() -> impl Strategy<Value = Reaction> {
     let status = prop_oneof![
         Just(400_u16),
         Just(401),
@@ -45,24 +45,27 @@ fn reply() -> impl Strategy<Value = Reply> {
     ];
     prop_oneof![
         6 => (any::<u8>(), prop::option::of(any::<bool>()))
-            .prop_map(|(name, made_progress)| Reply::Next(name, made_progress)),
-        2 => any::<u8>().prop_map(Reply::Delta),
-        1 => (0..HOSTILE.len(), any::<bool>()).prop_map(|(which, is_next)| Reply::Hostile(which, is_next)),
+            .prop_map(|(name, made_progress)| Reaction::Next(name, made_progress)),
+        2 => any::<u8>().prop_map(Reaction::Delta),
+        1 => (0..HOSTILE.len(), any::<bool>()).prop_map(|(which, is_next)| Reaction::Hostile(which, is_next)),
         6 => (status, 0..CODES.len(), prop::option::of(0_u32..1000), prop::option::of(0_u8..4))
-            .prop_map(|(status, code, after, claims)| Reply::Refused(status, code, after, claims)),
-        2 => no_response().prop_map(Reply::NoResponse),
-        1 => Just(Reply::Malformed),
-        1 => (0_u32..600_000).prop_map(Reply::Throttled),
-        1 => no_response().prop_map(Reply::NoToken),
-        1 => prop_oneof![Just(Reply::Interaction), Just(Reply::Conflict), Just(Reply::NoStore)],
-        1 => Just(Reply::Crash),
+            .prop_map(|(status, code, after, claims)| Reaction::Refused(status, code, after, claims)),
+        2 => no_response().prop_map(Reaction::NoResponse),
+        1 => Just(Reaction::Malformed),
+        1 => (0_u32..600_000).prop_map(Reaction::Throttled),
+        1 => no_response().prop_map(Reaction::NoToken),
+        1 => prop_oneof![Just(Reaction::Interaction), Just(Reaction::Conflict), Just(Reaction::NoStore)],
+        1 => Just(Reaction::Crash),
     ]
 }
 
-/// A reply that makes no progress.
-fn without_progress() -> impl Strategy<Value = Reply> {
-    reply().prop_filter("it makes progress", |reply| {
-        !matches!(reply, Reply::Next(_, Some(true)) | Reply::Delta(_) | Reply::Throttled(_) | Reply::Crash)
+/// A reaction that makes no progress.
+fn without_progress() -> impl Strategy<Value = Reaction> {
+    reaction().prop_filter("it makes progress", |reaction| {
+        !matches!(
+            reaction,
+            Reaction::Next(_, Some(true)) | Reaction::Delta(_) | Reaction::Throttled(_) | Reaction::Crash
+        )
     })
 }
 
@@ -81,17 +84,17 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_invariants_hold_on_any_replies(
+    fn the_invariants_hold_for_any_reactions(
         kind in any::<u8>(),
-        replies in prop::collection::vec(reply(), 0..120),
+        reactions in prop::collection::vec(reaction(), 0..120),
     ) {
         let mut bench = Bench::new(kind);
-        let mut replies = replies.into_iter().peekable();
+        let mut reactions = reactions.into_iter().peekable();
         for count in 0..40 {
-            let end = bench.round(&mut replies, 10_000);
+            let end = bench.round(&mut reactions, 10_000);
             if let End::Failed(error) = &end && error.code == Code::Throttled {
                 prop_assert!(error.retry_at.is_some_and(|at| at >= bench.now));
-                // Every second caller waits until then, the others come back earlier.
+                // Every second round starts at that time, the others earlier.
                 if count % 2 == 0 {
                     bench.now = error.retry_at.unwrap_or(bench.now);
                 }
@@ -114,15 +117,15 @@ proptest! {
     #[test]
     fn a_round_ends_if_the_service_never_makes_progress(
         kind in any::<u8>(),
-        replies in prop::collection::vec(without_progress(), 1..5),
+        reactions in prop::collection::vec(without_progress(), 1..5),
     ) {
         let mut bench = Bench::new(kind);
         let mut names = 0_u8;
-        let mut endless = replies.iter().cloned().cycle().map(|reply| match reply {
+        let mut endless = reactions.iter().cloned().cycle().map(|reaction| match reaction {
             // New links look like progress, so only the content shows the lack of progress.
-            Reply::Next(name, made_progress) if name % 2 == 0 => {
+            Reaction::Next(name, made_progress) if name % 2 == 0 => {
                 names = names.wrapping_add(1);
-                Reply::Next(names, made_progress)
+                Reaction::Next(names, made_progress)
             }
             other => other,
         }).peekable();
@@ -136,23 +139,23 @@ proptest! {
         failures in prop::collection::vec(without_progress(), 1..60),
     ) {
         let mut bench = Bench::new(kind);
-        let one_page = [Reply::Next(1, Some(true)), Reply::NoResponse(NoResponse::Network)];
-        let forbidden = std::iter::repeat(Reply::Refused(403, 0, None, None));
+        let one_page = [Reaction::Next(1, Some(true)), Reaction::NoResponse(NoResponse::Network)];
+        let forbidden = std::iter::repeat(Reaction::Refused(403, 0, None, None));
         let end = bench.round(&mut one_page.into_iter().chain(forbidden).peekable(), 1000);
         prop_assert!(matches!(end, End::Failed(_)));
         let link = bench.stored_link();
         // No page, no reset signal, and fewer than three final refusals.
-        let mut failures = failures.into_iter().filter(|reply| match reply {
-            Reply::Refused(status, code, ..) => match status {
+        let mut failures = failures.into_iter().filter(|reaction| match reaction {
+            Reaction::Refused(status, code, ..) => match status {
                 401 | 403 => true,
                 408 | 429 => *code == 0,
                 500..=599 => !is_reset_code(*code),
                 status => !matches!(status, 400..=499),
             },
-            Reply::Next(..) => false,
+            Reaction::Next(..) => false,
             _ => true,
         });
-        let malformed = std::iter::repeat(Reply::Malformed);
+        let malformed = std::iter::repeat(Reaction::Malformed);
         let end = bench.round(&mut failures.by_ref().chain(malformed).peekable(), 10_000);
         prop_assert!(matches!(end, End::Failed(_)));
         prop_assert_eq!(bench.stored_link(), link, "invariant 14");

@@ -3,7 +3,7 @@
 // `node tests/run.mjs WORD…` runs the suites whose names contain one of the words, `--quick` those
 // of `make quick`. With CI=true a missing engine fails; otherwise its tests count as skipped.
 import { cargo, check, engines, node, nodeInEngines } from "./runner/kinds.mjs";
-import { runAll } from "./runner/schedule.mjs";
+import { runAll } from "./runner/run-all.mjs";
 
 const TSC = "node_modules/.bin/tsc";
 const TSC_7 = "node node_modules/typescript-7/bin/tsc";
@@ -14,7 +14,7 @@ const logged = (words) => (output) =>
   [...output.matchAll(new RegExp(`^# ((?:${words}): .*)$`, "gm"))].map(([, line]) => line).sort();
 /** One line with the points at which pages were killed, and how often at each. */
 const kills = (output) => [logged("renderer|process|tabs")(output).join(", ")];
-/** One line for each planted bug, with the schedule or the test that found it. */
+/** One line for each planted bug, with the scenario or the test that found it. */
 const found = (output) =>
   [...output.matchAll(/^(seed +\d+|field test) finds that ([^:\n]*)/gm)].map(
     ([, finder, bug]) => `found as intended: ${bug} (${finder})`,

@@ -12,7 +12,7 @@
 //!       └───────────────────────────────────── committed ───────────────────────────────────────┘
 //! ```
 //!
-//! The rules. Invariants are named in parentheses:
+//! The rules, with the invariants of CONTRIBUTING.md that they keep:
 //!
 //! 1. In [`AckMode::Next`], `next()` acknowledges the previous page. In [`AckMode::Manual`] only
 //!    `page.ack()` does, and `next()` waits for it (invariant 2).
@@ -232,45 +232,45 @@ mod tests {
     /// Applies one input. Returns the parts of the state that change and the outcome of a call; "="
     /// for neither.
     fn after(before: Acknowledgements, input: &str) -> String {
-        let mut rules = before;
+        let mut state = before;
         let outcome = match input {
             "next()" => {
-                rules.next();
-                match rules.settle_next() {
+                state.next();
+                match state.settle_next() {
                     None => "waits",
                     Some(NextOutcome::Error) => "error",
                     Some(NextOutcome::End) => "end",
                 }
             }
-            "ack()" | "ack() of an earlier page" => match rules.ack(u32::from(input == "ack()")) {
+            "ack()" | "ack() of an earlier page" => match state.ack(u32::from(input == "ack()")) {
                 AckOutcome::AfterCommit => "waits",
                 AckOutcome::Committed => "resolves",
                 AckOutcome::Left => "aborted",
                 AckOutcome::Error => "error",
             },
             "leave()" => {
-                rules.leave();
-                if rules.is_over() { "resolves" } else { "waits" }
+                state.leave();
+                if state.is_over() { "resolves" } else { "waits" }
             }
             event => {
                 match event {
-                    "delivered" => rules.delivered(),
-                    "commit begins" => rules.commit_begins(),
-                    "committed" => rules.committed(),
-                    "not committed" => rules.not_committed(),
-                    "ended" => rules.ended(false),
-                    _ => rules.ended(true),
+                    "delivered" => state.delivered(),
+                    "commit begins" => state.commit_begins(),
+                    "committed" => state.committed(),
+                    "not committed" => state.not_committed(),
+                    "ended" => state.ended(false),
+                    _ => state.ended(true),
                 }
                 ""
             }
         };
-        let phase = if rules.phase == before.phase { String::new() } else { format!("{:?} ", rules.phase) };
-        let page = if rules.page == before.page { String::new() } else { format!("{:?} ", rules.page) };
+        let phase = if state.phase == before.phase { String::new() } else { format!("{:?} ", state.phase) };
+        let page = if state.page == before.page { String::new() } else { format!("{:?} ", state.page) };
         let change = format!("{phase}{page}{outcome}");
         if change.is_empty() { "=".to_owned() } else { change.trim_end().to_owned() }
     }
 
-    /// The row of a phase: what an input does in each state of the page.
+    /// The cells of one phase: what an input does in each state of the page.
     fn row(mode: AckMode, phase: Phase, input: &str) -> String {
         let cells = PAGES.map(|page| {
             if page == Page::Acknowledged && !matches!(phase, Phase::Running | Phase::Leaving) {
@@ -323,7 +323,8 @@ mod tests {
                 "resolves | resolves | never | resolves",
             ],
         ),
-        // The task delivers only after a committed page, while the round runs.
+        // The round delivers a page only after it has committed the previous one, and while it
+        // runs.
         (
             "delivered",
             [
@@ -391,7 +392,7 @@ mod tests {
         for (input, rows) in TABLE {
             for (phase, expected) in PHASES.into_iter().zip(rows) {
                 assert_eq!(row(AckMode::Next, phase, input), expected, "{input} while {phase:?}");
-                // Only this cell differs between the modes.
+                // The modes differ only in this cell.
                 let manual = expected.replace("Acknowledged waits", "waits");
                 let manual = if input == "next()" { manual.as_str() } else { expected };
                 assert_eq!(row(AckMode::Manual, phase, input), manual, "{input} while {phase:?}, manual");
@@ -401,123 +402,123 @@ mod tests {
 
     /// A round whose first page is delivered to the first of this many calls of `next()`.
     fn delivered(mode: AckMode, calls: u32) -> Acknowledgements {
-        let mut rules = Acknowledgements::new(mode);
+        let mut state = Acknowledgements::new(mode);
         for _ in 0..calls {
-            rules.next();
+            state.next();
         }
-        assert!(rules.is_page_wanted());
-        rules.delivered();
-        rules
+        assert!(state.is_page_wanted());
+        state.delivered();
+        state
     }
 
-    /// The same while the commit of the page is in flight.
+    /// A round whose first page was delivered in the same way and is being committed.
     fn committing(calls: u32) -> Acknowledgements {
-        let mut rules = delivered(AckMode::Next, calls);
-        rules.ack(0);
-        rules.commit_begins();
-        rules
+        let mut state = delivered(AckMode::Next, calls);
+        state.ack(0);
+        state.commit_begins();
+        state
     }
 
     #[test]
     fn a_round_works_only_while_a_call_of_next_waits() {
-        let mut rules = Acknowledgements::new(AckMode::Next);
-        assert!(!rules.is_page_wanted());
-        rules.next();
-        assert!(rules.is_page_wanted());
-        rules.delivered();
-        assert!(!rules.is_page_wanted() && !rules.is_commit_wanted());
+        let mut state = Acknowledgements::new(AckMode::Next);
+        assert!(!state.is_page_wanted());
+        state.next();
+        assert!(state.is_page_wanted());
+        state.delivered();
+        assert!(!state.is_page_wanted() && !state.is_commit_wanted());
     }
 
     #[test]
     fn a_call_of_next_acknowledges_the_previous_page() {
-        let mut rules = delivered(AckMode::Next, 1);
-        rules.next();
-        assert!(rules.is_commit_wanted() && !rules.is_page_wanted());
-        rules.commit_begins();
-        assert!(!rules.is_commit_wanted());
-        rules.committed();
-        assert!(rules.is_page_wanted());
+        let mut state = delivered(AckMode::Next, 1);
+        state.next();
+        assert!(state.is_commit_wanted() && !state.is_page_wanted());
+        state.commit_begins();
+        assert!(!state.is_commit_wanted());
+        state.committed();
+        assert!(state.is_page_wanted());
     }
 
     #[test]
     fn calls_of_next_in_advance_acknowledge_each_page_when_it_is_delivered() {
-        let mut rules = delivered(AckMode::Next, 3);
+        let mut state = delivered(AckMode::Next, 3);
         for _ in 0..2 {
-            assert!(rules.is_commit_wanted());
-            rules.commit_begins();
-            rules.committed();
-            assert!(rules.is_page_wanted());
-            rules.delivered();
+            assert!(state.is_commit_wanted());
+            state.commit_begins();
+            state.committed();
+            assert!(state.is_page_wanted());
+            state.delivered();
         }
-        assert!(!rules.is_commit_wanted(), "no call waits after the third one");
+        assert!(!state.is_commit_wanted(), "no call waits after the third one");
     }
 
     #[test]
     fn in_manual_mode_calls_of_next_in_advance_wait_for_the_acknowledgement() {
-        let mut rules = delivered(AckMode::Manual, 2);
-        assert!(!rules.is_commit_wanted() && !rules.is_page_wanted());
-        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
-        assert!(rules.is_commit_wanted());
-        rules.commit_begins();
-        rules.committed();
-        assert!(rules.is_page_wanted());
+        let mut state = delivered(AckMode::Manual, 2);
+        assert!(!state.is_commit_wanted() && !state.is_page_wanted());
+        assert_eq!(state.ack(0), AckOutcome::AfterCommit);
+        assert!(state.is_commit_wanted());
+        state.commit_begins();
+        state.committed();
+        assert!(state.is_page_wanted());
     }
 
     #[test]
     fn a_second_ack_of_a_page_waits_for_the_same_commit() {
-        let mut rules = delivered(AckMode::Manual, 1);
-        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
-        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
-        rules.commit_begins();
-        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
-        rules.committed();
-        assert_eq!(rules.ack(0), AckOutcome::Committed);
+        let mut state = delivered(AckMode::Manual, 1);
+        assert_eq!(state.ack(0), AckOutcome::AfterCommit);
+        assert_eq!(state.ack(0), AckOutcome::AfterCommit);
+        state.commit_begins();
+        assert_eq!(state.ack(0), AckOutcome::AfterCommit);
+        state.committed();
+        assert_eq!(state.ack(0), AckOutcome::Committed);
     }
 
     #[test]
     fn a_late_ack_of_an_earlier_page_does_not_acknowledge_the_current_one() {
-        let mut rules = committing(2);
-        rules.committed();
-        rules.delivered();
-        assert_eq!(rules.ack(0), AckOutcome::Committed);
-        assert!(!rules.is_commit_wanted());
-        assert_eq!(rules.ack(1), AckOutcome::AfterCommit);
-        assert!(rules.is_commit_wanted());
+        let mut state = committing(2);
+        state.committed();
+        state.delivered();
+        assert_eq!(state.ack(0), AckOutcome::Committed);
+        assert!(!state.is_commit_wanted());
+        assert_eq!(state.ack(1), AckOutcome::AfterCommit);
+        assert!(state.is_commit_wanted());
     }
 
     #[test]
     fn leaving_ends_every_next_that_waits_and_refuses_a_later_ack() {
-        let mut rules = delivered(AckMode::Manual, 3);
-        rules.leave();
-        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
-        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
-        assert_eq!(rules.settle_next(), None);
-        assert_eq!(rules.ack(0), AckOutcome::Left);
-        assert!(rules.has_left() && rules.is_over());
+        let mut state = delivered(AckMode::Manual, 3);
+        state.leave();
+        assert_eq!(state.settle_next(), Some(NextOutcome::End));
+        assert_eq!(state.settle_next(), Some(NextOutcome::End));
+        assert_eq!(state.settle_next(), None);
+        assert_eq!(state.ack(0), AckOutcome::Left);
+        assert!(state.has_left() && state.is_over());
     }
 
     #[test]
     fn leaving_during_a_commit_ends_the_round_after_it() {
-        let mut rules = committing(2);
-        rules.leave();
-        assert_eq!(rules.settle_next(), Some(NextOutcome::End), "no next() waits for the commit");
-        assert!(rules.has_left() && !rules.is_over());
-        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
-        rules.committed();
-        assert!(!rules.is_page_wanted());
-        rules.ended(false);
-        assert!(rules.has_left() && rules.is_over());
-        assert_eq!(rules.ack(0), AckOutcome::Committed);
+        let mut state = committing(2);
+        state.leave();
+        assert_eq!(state.settle_next(), Some(NextOutcome::End), "no next() waits for the commit");
+        assert!(state.has_left() && !state.is_over());
+        assert_eq!(state.ack(0), AckOutcome::AfterCommit);
+        state.committed();
+        assert!(!state.is_page_wanted());
+        state.ended(false);
+        assert!(state.has_left() && state.is_over());
+        assert_eq!(state.ack(0), AckOutcome::Committed);
     }
 
     #[test]
     fn an_error_rejects_one_next_and_the_others_get_the_end() {
-        let mut rules = Acknowledgements::new(AckMode::Next);
+        let mut state = Acknowledgements::new(AckMode::Next);
         for _ in 0..3 {
-            rules.next();
+            state.next();
         }
-        rules.ended(true);
-        let outcomes: [_; 4] = std::array::from_fn(|_| rules.settle_next());
+        state.ended(true);
+        let outcomes: [_; 4] = std::array::from_fn(|_| state.settle_next());
         assert_eq!(
             outcomes,
             [Some(NextOutcome::Error), Some(NextOutcome::End), Some(NextOutcome::End), None]
@@ -526,45 +527,45 @@ mod tests {
 
     #[test]
     fn an_error_between_two_pages_rejects_the_following_next_and_every_ack() {
-        let mut rules = delivered(AckMode::Manual, 1);
-        rules.ended(true);
-        assert_eq!(rules.settle_next(), None, "no call waits");
-        assert_eq!(rules.ack(0), AckOutcome::Error);
-        rules.next();
-        assert_eq!(rules.settle_next(), Some(NextOutcome::Error));
-        rules.next();
-        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
-        assert_eq!(rules.ack(0), AckOutcome::Error);
+        let mut state = delivered(AckMode::Manual, 1);
+        state.ended(true);
+        assert_eq!(state.settle_next(), None, "no call waits");
+        assert_eq!(state.ack(0), AckOutcome::Error);
+        state.next();
+        assert_eq!(state.settle_next(), Some(NextOutcome::Error));
+        state.next();
+        assert_eq!(state.settle_next(), Some(NextOutcome::End));
+        assert_eq!(state.ack(0), AckOutcome::Error);
     }
 
     #[test]
     fn a_commit_that_has_begun_settles_ack_even_if_the_round_is_stopped() {
-        let mut rules = committing(1);
-        rules.ended(true);
-        assert!(rules.is_commit_awaited());
-        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
-        rules.committed();
-        assert_eq!(rules.ack(0), AckOutcome::Committed);
+        let mut state = committing(1);
+        state.ended(true);
+        assert!(state.is_commit_awaited());
+        assert_eq!(state.ack(0), AckOutcome::AfterCommit);
+        state.committed();
+        assert_eq!(state.ack(0), AckOutcome::Committed);
     }
 
     #[test]
     fn an_acknowledgement_whose_commit_has_not_begun_is_void_when_the_round_is_stopped() {
-        let mut rules = delivered(AckMode::Next, 2);
-        assert!(rules.is_commit_awaited());
-        rules.ended(true);
-        assert!(!rules.is_commit_awaited());
-        assert_eq!(rules.ack(0), AckOutcome::Error);
+        let mut state = delivered(AckMode::Next, 2);
+        assert!(state.is_commit_awaited());
+        state.ended(true);
+        assert!(!state.is_commit_awaited());
+        assert_eq!(state.ack(0), AckOutcome::Error);
     }
 
     #[test]
     fn a_complete_round_settles_every_later_call() {
-        let mut rules = committing(1);
-        rules.committed();
-        rules.ended(false);
-        rules.next();
-        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
-        assert_eq!(rules.ack(0), AckOutcome::Committed);
-        rules.leave();
-        assert!(!rules.has_left() && rules.is_over());
+        let mut state = committing(1);
+        state.committed();
+        state.ended(false);
+        state.next();
+        assert_eq!(state.settle_next(), Some(NextOutcome::End));
+        assert_eq!(state.ack(0), AckOutcome::Committed);
+        state.leave();
+        assert!(!state.has_left() && state.is_over());
     }
 }

@@ -36,12 +36,12 @@ pub struct PageApplier<I> {
     removed_events: Vec<String>,
     /// The series master that was requested separately, until it is compared.
     fetched_master: Option<(String, I)>,
-    /// The series whose stored occurrences look different with the page, because their master does.
+    /// The series whose stored occurrences change with this page, because their master has changed.
     changed_series: Vec<String>,
     effects: PageEffects<I>,
     seen: RecentVersions,
-    /// The ids of all rows, if this round has found the mirror empty.
-    rows: Option<KnownIds>,
+    /// The ids of all rows, if the mirror was empty when this round loaded the record.
+    known_ids: Option<KnownIds>,
     /// Which of the ids that [`Self::apply`] needs may have rows.
     may_have_row: Vec<bool>,
     sweeper: Sweeper<I>,
@@ -64,7 +64,7 @@ impl<I: Item> Default for PageApplier<I> {
             changed_series: Vec::new(),
             effects: PageEffects::default(),
             seen: RecentVersions::default(),
-            rows: None,
+            known_ids: None,
             may_have_row: Vec::new(),
             sweeper: Sweeper::default(),
             names: None,
@@ -74,18 +74,17 @@ impl<I: Item> Default for PageApplier<I> {
 }
 
 impl<I: Item> PageApplier<I> {
-    /// Takes the stored record. Without a record there are no rows, and from then on only the rows
-    /// that this round commits: once another writer commits, this round's next commit fails.
+    /// Takes the stored record. Without a record the mirror is empty, and every row that it gets is
+    /// one that this round commits: after a commit of another writer, this round's next one fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
-        self.rows = record.is_none().then(KnownIds::default);
+        self.known_ids = record.is_none().then(KnownIds::default);
         // A sweep that a failure has interrupted starts again.
         self.sweeper = Sweeper::default();
         self.names_read = None;
         self.names = record.is_none().then(KnownNames::default);
     }
 
-    /// Takes the names of all rows, as an earlier round has left them. They belong to the record
-    /// that was loaded.
+    /// Takes the names of all rows that an earlier round has collected, as of the loaded record.
     pub fn remember_names(&mut self, names: KnownNames) {
         self.names = Some(names);
     }
@@ -116,8 +115,9 @@ impl<I: Item> PageApplier<I> {
     /// without a mirror.
     pub fn ids(&mut self, query: &Query) -> Vec<String> {
         let mut ids = self.needed_ids(query);
-        let rows = self.rows.as_ref();
-        self.may_have_row = ids.iter().map(|id| rows.is_none_or(|rows| rows.may_contain(id))).collect();
+        let known_ids = self.known_ids.as_ref();
+        self.may_have_row =
+            ids.iter().map(|id| known_ids.is_none_or(|known| known.may_contain(id))).collect();
         let mut may_have_row = self.may_have_row.iter();
         ids.retain(|_| may_have_row.next().is_none_or(|may| *may));
         ids
@@ -212,11 +212,11 @@ impl<I: Item> PageApplier<I> {
         }
         for id in std::mem::take(&mut self.listed_masters) {
             let fetched = rows.next().flatten().map(|row| row.item);
-            // A copy that was fetched is later than the row that Graph listed.
+            // The copy that was fetched separately is newer than the listed row.
             let stored = fetched.or_else(|| stored_masters.remove(&id));
             if let Some(master) = new_masters.get(&id) {
                 let listed_since = (mode.page_index > 0).then_some(mode.started_at);
-                let is_first_page = mode.page_index == 0 && self.rows.is_some();
+                let is_first_page = mode.page_index == 0 && self.known_ids.is_some();
                 summary.series.add(&id, stored.as_ref(), master, mode.full, listed_since);
                 add_changed_series(&mut self.changed_series, &id, stored.as_ref(), master, is_first_page);
             }
@@ -240,9 +240,9 @@ impl<I: Item> PageApplier<I> {
             });
             self.effects.changes.extend(gone);
         }
-        if let Some(mut rows) = self.rows.take() {
-            let is_useful = rows.insert(self.effects.put.iter().map(|(id, _)| id.as_str()));
-            self.rows = is_useful.then_some(rows);
+        if let Some(mut known_ids) = self.known_ids.take() {
+            let is_useful = known_ids.insert(self.effects.put.iter().map(|(id, _)| id.as_str()));
+            self.known_ids = is_useful.then_some(known_ids);
         }
         summary.made_progress = self.effects.made_progress;
         summary.staged = self.effects.staged;
@@ -259,7 +259,7 @@ impl<I: Item> PageApplier<I> {
 
     /// The ids of the rows that [`Self::apply_master`] needs.
     pub fn master_ids(&self) -> Vec<String> {
-        // A copy that was fetched is later than the row that Graph listed.
+        // The copy that was fetched separately is newer than the listed row.
         self.fetched_master.iter().flat_map(|(id, _)| [side_row(id), id.clone()]).collect()
     }
 
@@ -270,13 +270,13 @@ impl<I: Item> PageApplier<I> {
         let Some((id, master)) = self.fetched_master.take() else { return summary };
         let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
         summary.add(&id, stored.as_ref(), &master, mode.full, Some(mode.started_at));
-        let is_first_page = mode.page_index == 0 && self.rows.is_some();
+        let is_first_page = mode.page_index == 0 && self.known_ids.is_some();
         add_changed_series(&mut self.changed_series, &id, stored.as_ref(), &master, is_first_page);
         self.effects.put.push((side_row(&id), Row::new(mode.round, master)));
         summary
     }
 
-    /// The series whose stored occurrences look different with the page, because their master does.
+    /// The series whose stored occurrences change with this page, because their master has changed.
     pub fn changed_series(&self) -> &[String] {
         &self.changed_series
     }
@@ -285,12 +285,12 @@ impl<I: Item> PageApplier<I> {
     pub fn take_masters(&mut self) -> Vec<(String, Row<I>)> {
         let masters: Vec<_> = self.effects.put.extract_if(.., |(id, _)| is_side_row(id)).collect();
         let ids = masters.iter().map(|(id, _)| id.as_str());
-        self.rows = self.rows.take().and_then(|mut rows| rows.insert(ids).then_some(rows));
+        self.known_ids = self.known_ids.take().and_then(|mut known| known.insert(ids).then_some(known));
         masters
     }
 
-    /// Sweeps the rows after an id without reading them, if it is known that nothing would be
-    /// found. Otherwise the shell reads the next chunk for [`Self::sweep`].
+    /// Sweeps the rows after an id without reading them, if the sweep would find nothing. Returns
+    /// `None` otherwise: the shell then reads the next chunk for [`Self::sweep`].
     pub fn sweep_unread(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         if after.is_none() {
             self.names_read = Some(KnownNames::default());
@@ -365,8 +365,8 @@ fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) 
     mode.delivered.iter().filter(|id| !settled.contains(id.as_str())).cloned().collect()
 }
 
-/// Adds a series if occurrences of it may be stored that look different with this master.
-/// `is_first_page`: nothing is stored yet.
+/// Adds a series if this master changes occurrences of it that may be stored. `is_first_page`:
+/// nothing is stored yet.
 fn add_changed_series<I: Item>(
     changed: &mut Vec<String>,
     id: &str,

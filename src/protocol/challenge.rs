@@ -20,18 +20,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub fn claims(header: &str) -> Option<String> {
     let mut rest = header.as_bytes();
     while !rest.is_empty() {
-        let (name, behind) = token(rest);
-        if let Some(value) = behind.strip_prefix(b"=") {
-            let (value, behind) = parameter(value);
+        let (name, after) = token(rest);
+        if let Some(value) = after.strip_prefix(b"=") {
+            let (value, after) = parameter(value);
             if name.eq_ignore_ascii_case(b"claims")
                 && let Some(claims) = decoded(&value)
             {
                 return Some(claims);
             }
-            rest = behind;
+            rest = after;
         } else {
             // The name of a scheme, or a separator of two parameters.
-            rest = behind.get(1..).unwrap_or_default();
+            rest = after.get(1..).unwrap_or_default();
         }
     }
     None
@@ -54,10 +54,10 @@ fn parameter(text: &[u8]) -> (Vec<u8>, &[u8]) {
     loop {
         match rest {
             [] => return (value, rest),
-            [b'"', behind @ ..] => return (value, behind),
-            [b'\\', byte, behind @ ..] | [byte, behind @ ..] => {
+            [b'"', after @ ..] => return (value, after),
+            [b'\\', byte, after @ ..] | [byte, after @ ..] => {
                 value.push(*byte);
-                rest = behind;
+                rest = after;
             }
         }
     }

@@ -132,13 +132,13 @@ pub fn removal<I: Item>(item: &I, dialect: Dialect) -> Option<Reason> {
 pub struct Collapsed<I> {
     /// In the order in which the page first mentions the ids.
     pub entries: Vec<(String, Entry<I>)>,
-    /// All members of `value`, including the skipped ones.
+    /// The number of elements of `value`, including the skipped ones.
     pub items: u32,
     /// Items that a later item with the same id replaced.
     pub duplicates: u32,
     /// Items without an id.
     pub no_id: u32,
-    /// Members of `value` that are not objects.
+    /// Elements of `value` that are not objects.
     pub not_an_object: u32,
 }
 
@@ -209,7 +209,7 @@ pub struct Row<I> {
     pub sets: Vec<String>,
     /// The sets of a running full round, by name. Readers see them once the round is complete.
     pub staged: Option<I>,
-    /// Drives: when its round received it, in pages and items; a later item has a higher number.
+    /// Drives: its position among the items of its round. A later item has a higher number.
     pub arrival: u32,
 }
 
@@ -286,11 +286,11 @@ impl<I> Default for PageEffects<I> {
 /// A summary of a page for the state machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSummary {
-    /// Members of `value`.
+    /// The number of elements of `value`.
     pub items: u32,
-    /// Members of `value` that could not be identified.
+    /// Elements of `value` without a usable id.
     pub unidentified: u32,
-    /// Whether any of them is new to this round.
+    /// Whether the page contains anything that this round has not received before.
     pub made_progress: bool,
     /// Whether relationship sets are staged until the round is complete.
     pub staged: bool,

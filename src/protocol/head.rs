@@ -1,6 +1,6 @@
 //! Finds the nextLink in the beginning of a page while the rest is still arriving.
 //!
-//! Only a member of the outermost object before `value` counts, which is where Graph's pages
+//! Only a property of the outermost object counts, and only before `value`, where Graph's pages
 //! have it. The link is a guess: the round uses it only if the whole page has the same link.
 
 /// How many characters of a page are searched.

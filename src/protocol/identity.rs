@@ -1,6 +1,6 @@
-//! Reads the subject of a token, if it is a JWT, as access tokens of Entra usually are. The token
-//! is not verified. Its claims only determine the limits towards which a request counts, and an
-//! error that Graph would return anyway.
+//! Reads the subject of a token that is a JWT, as access tokens of Entra usually are. The token is
+//! not verified: its claims only determine which limits a request counts towards, and allow an
+//! error that Graph would return anyway to be reported before the request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

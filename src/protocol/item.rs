@@ -16,7 +16,7 @@ pub trait Item: Clone {
     fn as_lowercase(&self) -> Option<String>;
     /// The value, if it is a number.
     fn as_number(&self) -> Option<f64>;
-    /// The members, if it is an array.
+    /// The elements, if it is an array.
     fn as_array(&self) -> Option<Vec<Self>>;
     /// Whether it is an object. Arrays and `null` are not.
     fn is_object(&self) -> bool;
@@ -31,7 +31,7 @@ pub trait Item: Clone {
     /// Makes an object.
     fn from_properties(named: Vec<(String, Self)>) -> Self;
     /// Makes an array.
-    fn from_members(members: Vec<Self>) -> Self;
+    fn from_elements(elements: Vec<Self>) -> Self;
     /// The value as JSON text.
     fn to_json(&self) -> String;
 
@@ -92,8 +92,8 @@ mod native {
         fn from_properties(named: Vec<(String, Self)>) -> Self {
             Value::Object(named.into_iter().collect())
         }
-        fn from_members(members: Vec<Self>) -> Self {
-            Value::Array(members)
+        fn from_elements(elements: Vec<Self>) -> Self {
+            Value::Array(elements)
         }
         fn to_json(&self) -> String {
             self.to_string()

@@ -34,7 +34,7 @@ impl Link {
 pub struct Page<I> {
     /// The link of this page.
     pub link: Link,
-    /// The members of `value`, untouched.
+    /// The elements of `value`, untouched.
     pub items: Vec<I>,
 }
 

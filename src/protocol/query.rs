@@ -5,8 +5,9 @@
 //! 2. Values are percent-encoded, above all the `+` of a time offset: Graph reads a bare `+` as a
 //!    space.
 //! 3. The key contains everything that determines the results: account, root, path, query in
-//!    canonical form, id type, time zone, further preferences and name (invariant 12). The page
-//!    size and `minimal` may change from round to round and are not part of it.
+//!    canonical form, id type, time zone, further preferences and name (invariant 12 of
+//!    CONTRIBUTING.md). The page size and `minimal` may change from round to round and are not part
+//!    of it.
 //! 4. No `Content-Type`. Graph's documentation of events requires it on a GET, but a GET has no
 //!    body, and in a browser the header would have to pass the preflight (graph-facts 1.3).
 

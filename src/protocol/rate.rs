@@ -2,13 +2,14 @@
 //! together (graph-facts 5).
 //!
 //! 1. After a throttle no request of the scope is sent before the time that Graph gave (invariant
-//!    10). A stored time counts only if it was written in the past and is not absurdly far off,
-//!    because a clock may have been wrong. It is read again a second after the last read: a read
-//!    before each request would wait for the commits of the store.
+//!    10). A stored time counts only if it was written in the past and is at most a week
+//!    away, because a clock may have been wrong. It is read again a second after the last read, or
+//!    after a wait for other tabs: a read before each request would wait for the commits of the
+//!    store.
 //! 2. Concurrency is capped. After a throttle it drops to 1 with jitter, then grows by 1 per
 //!    successful response.
-//! 3. Requests per period are capped at the documented limits. The client does not
-//!    know what other clients consume, but it obeys the throttles that they cause.
+//! 3. Requests per period are capped at the documented limits. The client does not know what other
+//!    clients consume, but it obeys the throttles that they cause.
 
 use super::time::{Duration, Instant};
 
@@ -29,9 +30,9 @@ pub enum Workload {
 
 /// A stored wait that is longer than a week is ignored.
 const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
-/// How long a stored throttle time that was read is not read again.
-const STORED_FRESH: Duration = Duration::from_millis(1000.0);
-/// A request that has waited for longer reads it in any case.
+/// The stored throttle time is read again when the last read is older than this.
+const MAX_STORED_AGE: Duration = Duration::from_millis(1000.0);
+/// A request that has waited longer for other tabs reads it again in any case.
 const LONG_WAIT: Duration = Duration::from_millis(20.0);
 /// The maximum difference between the clocks of two tabs of one machine.
 const MAX_CLOCK_SKEW: Duration = Duration::from_millis(60_000.0);
@@ -91,15 +92,17 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimiter {
     workload: Workload,
-    /// The throttle time, and when Graph set it.
+    /// The throttle time.
     until: Instant,
-    at: Instant,
+    /// When Graph set it.
+    throttled_at: Instant,
     /// When the stored throttle time was read last.
     read_stored_at: Instant,
     /// The current cap of concurrent requests.
     limit: u32,
-    /// The remaining requests of the period, and when they were computed.
+    /// The remaining requests of the period: the tokens of a token bucket.
     tokens: f64,
+    /// When they were computed.
     refilled_at: Instant,
 }
 
@@ -110,7 +113,7 @@ impl RateLimiter {
         Self {
             workload,
             until: LONG_AGO,
-            at: LONG_AGO,
+            throttled_at: LONG_AGO,
             read_stored_at: LONG_AGO,
             limit,
             tokens,
@@ -120,7 +123,7 @@ impl RateLimiter {
 
     /// The throttle time, or an instant in the past.
     pub fn throttled_until(&self, now: Instant) -> Instant {
-        if is_plausible(self.until, self.at, now) { self.until } else { LONG_AGO }
+        if is_plausible(self.until, self.throttled_at, now) { self.until } else { LONG_AGO }
     }
 
     /// How many requests may be in flight at once.
@@ -136,7 +139,7 @@ impl RateLimiter {
     /// Graph throttles the scope until this instant.
     pub fn throttled(&mut self, until: Instant, now: Instant) {
         if until > self.throttled_until(now) {
-            (self.until, self.at) = (until, now);
+            (self.until, self.throttled_at) = (until, now);
         }
         self.limit = 1;
     }
@@ -151,11 +154,11 @@ impl RateLimiter {
     /// of other tabs, whose responses may be throttles.
     pub fn has_to_read_stored(&self, waited: Duration, now: Instant) -> bool {
         let age = now - self.read_stored_at;
-        age < Duration::ZERO || age >= STORED_FRESH || waited > LONG_WAIT
+        age < Duration::ZERO || age >= MAX_STORED_AGE || waited > LONG_WAIT
     }
 
-    /// The stored throttle time, or that there is none, was read.
-    pub fn read_stored(&mut self, now: Instant) {
+    /// Records that the stored throttle time was read, even if none is stored.
+    pub fn stored_was_read(&mut self, now: Instant) {
         self.read_stored_at = now;
     }
 
@@ -164,7 +167,7 @@ impl RateLimiter {
     pub fn adopt_stored(&mut self, until: Instant, at: Instant, now: Instant) {
         if is_plausible(until, at, now) && until > now && until > self.throttled_until(now) {
             self.throttled(until, now);
-            self.at = at;
+            self.throttled_at = at;
         }
     }
 
@@ -174,7 +177,7 @@ impl RateLimiter {
         self.limit = max.min(self.limit + 1);
     }
 
-    /// Reserves one request if it may be sent now, and the scope has not been throttled lately.
+    /// Reserves one request if it may be sent now and the scope is not recovering from a throttle.
     pub fn try_reserve(&mut self, now: Instant) -> bool {
         if self.throttled_until(now) > now || self.is_recovering() {
             return false;
@@ -198,7 +201,7 @@ impl RateLimiter {
         Duration::from_millis((overdrawn + jitter).ceil())
     }
 
-    /// Adds the requests that the time since the last call allows.
+    /// Adds the requests that the time since the last refill permits.
     fn refill(&mut self, now: Instant) {
         let (_, requests, period) = self.workload.limits();
         let elapsed = (now - self.refilled_at).as_millis().max(0.0);
@@ -207,8 +210,8 @@ impl RateLimiter {
     }
 }
 
-/// Whether a throttle time was written in the past and is not absurdly far off. If a clock was set
-/// back, the time of writing is in the future.
+/// Whether a throttle time was written in the past and is at most a week later than that. If a
+/// clock was set back, the time of writing is in the future.
 fn is_plausible(until: Instant, at: Instant, now: Instant) -> bool {
     at <= now + MAX_CLOCK_SKEW && until - at <= MAX_STORED_WAIT
 }
@@ -237,7 +240,7 @@ mod tests {
     fn a_stored_throttle_time_is_read_again_after_a_second_or_a_wait_for_another_tab() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         assert!(limiter.has_to_read_stored(ms(0.0), NOW));
-        limiter.read_stored(NOW);
+        limiter.stored_was_read(NOW);
         assert!(!limiter.has_to_read_stored(ms(20.0), NOW + ms(999.0)));
         assert!(limiter.has_to_read_stored(ms(0.0), NOW + ms(1000.0)));
         assert!(limiter.has_to_read_stored(ms(0.0), NOW - ms(1.0)), "the clock was set back");
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_time_counts_unless_it_is_over_or_absurd() {
+    fn a_stored_time_counts_unless_it_has_passed_or_is_implausible() {
         let stored = |until, at| {
             let mut limiter = RateLimiter::new(Workload::Directory);
             limiter.adopt_stored(until, at, NOW);
@@ -292,7 +295,7 @@ mod tests {
         assert_eq!(
             stored(NOW + ms(86_400_000.0), NOW - ms(1000.0)),
             NOW + ms(86_400_000.0),
-            "a day is long, and not absurd"
+            "a day is plausible"
         );
         assert_eq!(stored(NOW - ms(1.0), NOW - ms(1000.0)), LONG_AGO);
         assert_eq!(stored(NOW + ms(30.0 * 86_400_000.0), NOW), LONG_AGO, "a month");

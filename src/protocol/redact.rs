@@ -1,4 +1,5 @@
-//! Keeps tokens and links out of messages, reports and logs (invariants 8 and 20).
+//! Keeps tokens and links out of messages, reports and logs (invariants 8 and 20 of
+//! CONTRIBUTING.md).
 
 use percent_encoding::percent_decode_str;
 

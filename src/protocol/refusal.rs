@@ -1,9 +1,9 @@
 //! Reads a response with an error status, and decides its meaning.
 //!
 //! 1. Codes differ in letter case and occur at any depth of `innerError` or `innererror`. All of
-//!    them are compared, case-insensitively. Messages are for people; the methods
-//!    `says_…` are the exceptions (graph-facts 4).
-//! 2. A status of 300 to 399, or a redirect that the host hides, is never followed.
+//!    them are compared, case-insensitively. Messages are for people; only the methods `says_…`
+//!    read them (graph-facts 4).
+//! 2. A redirect is never followed: a status of 300 to 399, or 0 where the host hides it.
 //! 3. Data under an error status is ignored.
 
 use super::backoff::retry_after;
@@ -23,7 +23,7 @@ pub struct Refusal {
     pub message: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
-    /// When the response arrived, if that was before the round waited for it.
+    /// When the response arrived, if its request was sent ahead.
     pub received_at: Option<Instant>,
     /// The `Location` header.
     pub location: Option<String>,
@@ -137,7 +137,7 @@ impl Refusal {
         Some((wait - (now - received_at)).max(Duration::ZERO))
     }
 
-    /// Until when it throttles the scope, if Graph says so.
+    /// Until when this refusal throttles the scope. `None` if it names no time.
     pub fn throttled_until(&self, now: Instant) -> Option<Instant> {
         let is_throttle = matches!(self.verdict(false), Verdict::Throttled | Verdict::Server);
         self.wait(now).filter(|_| is_throttle).map(|wait| now + wait)

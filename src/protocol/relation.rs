@@ -53,7 +53,7 @@ pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     }
     let mut named = Vec::new();
     for (relation, list) in lists {
-        named.push((relation + SLICE, I::from_members(list)));
+        named.push((relation + SLICE, I::from_elements(list)));
     }
     item.overlaid_with(&I::from_properties(named))
 }
@@ -64,7 +64,7 @@ pub fn merge_slices<I: Item>(sets: &I, slices: Lists<I>) -> I {
     for (relation, slice) in slices {
         let old = sets.get(&relation).and_then(|set| set.as_array()).unwrap_or_default();
         let set = merged_set(old, slice);
-        merged.push((relation, I::from_members(set)));
+        merged.push((relation, I::from_elements(set)));
     }
     sets.overlaid_with(&I::from_properties(merged))
 }
@@ -95,7 +95,7 @@ fn merged_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
 pub fn with_staged_sets<I: Item>(item: &I, old: &[String], staged: &I) -> I {
     let mut sets = Vec::new();
     for name in staged.property_names() {
-        let new = staged.get(&name).unwrap_or_else(|| I::from_members(Vec::new()));
+        let new = staged.get(&name).unwrap_or_else(|| I::from_elements(Vec::new()));
         // The same objects in another order count as unchanged.
         let kept = item.get(&name).filter(|set| is_same_set(set, &new)).unwrap_or(new);
         sets.push((name, kept));

@@ -27,7 +27,7 @@ pub enum Outcome {
 pub struct Skipped {
     /// Items without a usable id.
     pub no_id: u32,
-    /// Members of `value` that are not objects.
+    /// Elements of `value` that are not objects.
     pub not_an_object: u32,
 }
 
@@ -83,7 +83,7 @@ pub struct Report {
     pub retries: u32,
     /// Bytes of all bodies received, after the host has decompressed them.
     pub bytes: u64,
-    /// Graph's ids of the requests that it refused, for its support; the first twenty.
+    /// Graph's ids of the first twenty requests that it refused. Graph's support asks for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed_request_ids: Vec<String>,
     /// The time spent in the store.

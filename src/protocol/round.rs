@@ -33,8 +33,8 @@
 //! Graph asked for, and before an end with `throttled`, the throttle time is stored (state
 //! `StoringThrottle`). A failure may first go to `options.onError` (state `AskingCaller`).
 //!
-//! The rules. Numbers in parentheses are invariants; the assertions of `tests/properties/` and
-//! `tests/model/` name them.
+//! The rules. Numbers in parentheses are the invariants of CONTRIBUTING.md, which the assertions of
+//! `tests/properties/` and `tests/model/` name too.
 //!
 //! 1. A page is committed together with its link, after its acknowledgement, or not at all (1, 2).
 //! 2. A round continues where the record says: at the nextLink, at the deltaLink, in the sweep, or
@@ -151,8 +151,8 @@ pub enum Input {
     Swept(SweepSummary),
     /// The caller has decided about a failure.
     Decided(Decision),
-    /// The store or the token source failed.
-    HostFailed(Box<Error>),
+    /// The step could not be executed, because the store or the token source failed.
+    StepFailed(Box<Error>),
 }
 
 /// Why no response came.
@@ -470,7 +470,7 @@ impl Round {
         | Input::TokenSourceBusy(_)
         | Input::Unreachable(NoResponse::Network | NoResponse::Timeout) = input
         {
-            // The host has a network, or reports one.
+            // The host had a network, or reported one.
             self.attempts.offline_since = None;
         }
         if self.state == State::Fetching && !matches!(input, Input::Page(_) | Input::Master(_)) {
@@ -538,7 +538,7 @@ impl Round {
                 self.decided(failure, resume, decision, now)
             }
             (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNEXPECTED_INPUT)),
-            (_, Input::HostFailed(failure)) => self.fail(failure, now),
+            (_, Input::StepFailed(failure)) => self.fail(failure, now),
             _ => self.fail(Error::new(Code::Internal, UNEXPECTED_INPUT), now),
         }
     }

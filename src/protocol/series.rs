@@ -128,7 +128,7 @@ fn shared<I: Item>(master: &I) -> I {
 /// The times of some services have no fractions of a second.
 const RESOLUTION: Duration = Duration::from_millis(1000.0);
 
-/// The series whose masters, received in a round, show that they moved.
+/// The series that have moved, or may have moved, by the masters that a round received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesSummary {
     /// Incremental rounds: masters whose recurrence, start or end differs from the stored one.

@@ -25,7 +25,7 @@ pub struct Sweeper<I> {
     names: NameIndex,
     /// The displaced rows, once they are known.
     displaced: Option<Displaced>,
-    /// The removals that take effect at the end of the second reading.
+    /// The removals that take effect at the end of the second read.
     removals: PageEffects<I>,
 }
 

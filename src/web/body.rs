@@ -59,9 +59,9 @@ struct CancelOnDrop(Option<JsValue>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let Some(reader) = &self.0 {
+        if let Some(stream_reader) = &self.0 {
             // A stream that fails to cancel must not become an unhandled rejection.
-            if let Ok(cancelled) = call(reader, "cancel", &[]) {
+            if let Ok(cancelled) = call(stream_reader, "cancel", &[]) {
                 wasm_bindgen_futures::spawn_local(async move {
                     let _ = settled(cancelled).await;
                 });
@@ -78,12 +78,12 @@ pub async fn read_stream(
     received: &Cell<u64>,
     next_link: &LinkSearch,
 ) -> Body {
-    let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Incomplete };
-    let mut guard = CancelOnDrop(Some(reader.clone()));
+    let Ok(stream_reader) = call(stream, "getReader", &[]) else { return Body::Incomplete };
+    let mut guard = CancelOnDrop(Some(stream_reader.clone()));
     let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
     let mut text = JsString::from("");
     loop {
-        let Ok(reading) = call(&reader, "read", &[]) else { return Body::Incomplete };
+        let Ok(reading) = call(&stream_reader, "read", &[]) else { return Body::Incomplete };
         let Some(chunk) = with_timeout(idle, settled(reading)).await else { return Body::Stalled };
         let Ok(chunk) = chunk else {
             guard.0 = None;

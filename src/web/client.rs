@@ -19,7 +19,6 @@ use super::consumer::Consumer;
 use super::custom::Custom;
 use super::driver::Driver;
 use super::error::ErrorFactory;
-use super::host::RoundHost;
 use super::in_flight::InFlight;
 use super::indexed_db::IndexedDb;
 use super::js::{get_string, type_of};
@@ -27,6 +26,7 @@ use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
 use super::output::{report_to_js, to_js};
 use super::received::Received;
+use super::round_run::RoundRun;
 use super::session::{Keys, Session};
 use super::status::StatusDisplay;
 use super::store::Store;
@@ -340,11 +340,11 @@ impl Query {
         &self,
         options: JsValue,
         signal: AbortSignal,
-        host: RoundHost,
+        round_run: RoundRun,
         has_consumer: bool,
         window: Option<String>,
     ) -> std::result::Result<RoundHandle, JsValue> {
-        self.prepare(options, signal, host, has_consumer, window)
+        self.prepare(options, signal, round_run, has_consumer, window)
             .map_err(|error| self.session.errors.error_to_js(error.into(), None))
     }
 
@@ -352,13 +352,13 @@ impl Query {
         &self,
         options: JsValue,
         signal: AbortSignal,
-        host: RoundHost,
+        round_run: RoundRun,
         has_consumer: bool,
         window: Option<String>,
     ) -> Result<RoundHandle> {
         let options = Options::new(options, "round")?;
         options.only(&["signal", "ack", "maxPages", "maxMs"], &[])?;
-        let max_pages = options.whole("maxPages")?;
+        let max_pages = options.whole_number("maxPages")?;
         if max_pages == Some(0) {
             return bad_request("options.maxPages must be at least 1, got 0".to_owned());
         }
@@ -391,8 +391,8 @@ impl Query {
             keys: self.keys.clone(),
             limiter: session.limiter(&self.query),
             signal,
-            display: StatusDisplay { round: Rc::clone(&round), host: host.clone() },
-            host,
+            display: StatusDisplay { round: Rc::clone(&round), round_run: round_run.clone() },
+            round_run,
             consumer: consumer.producer(),
             page: PageApplier::default(),
             received: Received::default(),

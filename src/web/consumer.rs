@@ -21,7 +21,7 @@ type Settled = Result<JsValue, JsValue>;
 
 /// The state that the task and the consumer share.
 struct Exchange {
-    rules: Acknowledgements,
+    acknowledgements: Acknowledgements,
     /// Calls of `next()` that wait, in their order.
     nexts: VecDeque<oneshot::Sender<Settled>>,
     /// Calls of `ack()` that wait for the commit of the page that was delivered last.
@@ -36,14 +36,14 @@ struct Exchange {
     task: Option<Waker>,
 }
 
-/// The consumer's end.
+/// The consumer's side of the exchange.
 #[derive(Clone)]
 pub struct Consumer {
     exchange: Rc<RefCell<Exchange>>,
     errors: ErrorFactory,
 }
 
-/// The task's end.
+/// The task's side of the exchange.
 #[derive(Clone)]
 pub struct Producer(Rc<RefCell<Exchange>>);
 
@@ -57,7 +57,7 @@ impl Acknowledgement {
     pub fn resolve(self) -> JsValue {
         let announce = {
             let mut exchange = self.0.borrow_mut();
-            exchange.rules.committed();
+            exchange.acknowledgements.committed();
             exchange.settle_acks(&Ok(JsValue::UNDEFINED));
             exchange.announce.take()
         };
@@ -67,7 +67,7 @@ impl Acknowledgement {
     /// Reports to the consumer that the page is not committed.
     pub fn reject(self, error: JsValue) {
         let mut exchange = self.0.borrow_mut();
-        exchange.rules.not_committed();
+        exchange.acknowledgements.not_committed();
         exchange.settle_acks(&Err(error));
     }
 }
@@ -76,7 +76,7 @@ impl Consumer {
     /// The consumer of a round that has not begun.
     pub fn new(mode: AckMode, errors: ErrorFactory) -> Self {
         let exchange = Exchange {
-            rules: Acknowledgements::new(mode),
+            acknowledgements: Acknowledgements::new(mode),
             nexts: VecDeque::new(),
             acks: Vec::new(),
             leaves: Vec::new(),
@@ -87,7 +87,7 @@ impl Consumer {
         Self { exchange: Rc::new(RefCell::new(exchange)), errors }
     }
 
-    /// The task's end of the same exchange.
+    /// The task's side of the same exchange.
     pub fn producer(&self) -> Producer {
         Producer(Rc::clone(&self.exchange))
     }
@@ -97,7 +97,7 @@ impl Consumer {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
         exchange.nexts.push_back(sender);
-        exchange.rules.next();
+        exchange.acknowledgements.next();
         exchange.settle();
         self.settled(receiver)
     }
@@ -106,7 +106,7 @@ impl Consumer {
     pub fn ack(&self, page: u32) -> impl Future<Output = Settled> + use<> {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
-        let outcome = match exchange.rules.ack(page) {
+        let outcome = match exchange.acknowledgements.ack(page) {
             AckOutcome::AfterCommit => None,
             AckOutcome::Committed => Some(Ok(JsValue::UNDEFINED)),
             AckOutcome::Left => Some(Err(self.errors.error_to_js(round_left().into(), None))),
@@ -126,7 +126,7 @@ impl Consumer {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
         exchange.leaves.push(sender);
-        exchange.rules.leave();
+        exchange.acknowledgements.leave();
         exchange.settle();
         self.settled(receiver)
     }
@@ -141,10 +141,10 @@ impl Producer {
     /// Waits until the consumer requests the next page. Fails once it has left.
     pub async fn page_requested(&self) -> Result<(), RoundError> {
         self.wait(|exchange| {
-            if exchange.rules.has_left() {
+            if exchange.acknowledgements.has_left() {
                 return Some(Err(round_left().into()));
             }
-            exchange.rules.is_page_wanted().then_some(Ok(()))
+            exchange.acknowledgements.is_page_wanted().then_some(Ok(()))
         })
         .await
     }
@@ -153,7 +153,7 @@ impl Producer {
     pub fn deliver(&self, page: JsValue, announce: Option<Function>) {
         let mut exchange = self.0.borrow_mut();
         exchange.announce = announce;
-        exchange.rules.delivered();
+        exchange.acknowledgements.delivered();
         if let Some(next) = exchange.nexts.pop_front() {
             let _ = next.send(Ok(page));
         }
@@ -162,9 +162,9 @@ impl Producer {
     /// Waits until the page that was delivered is acknowledged. Its commit begins then.
     pub async fn acknowledged(&self) -> Acknowledgement {
         self.wait(|exchange| {
-            let is_wanted = exchange.rules.is_commit_wanted();
+            let is_wanted = exchange.acknowledgements.is_commit_wanted();
             if is_wanted {
-                exchange.rules.commit_begins();
+                exchange.acknowledgements.commit_begins();
             }
             is_wanted.then_some(())
         })
@@ -174,21 +174,24 @@ impl Producer {
 
     /// Waits until the consumer has left and no commit is awaited.
     pub async fn left(&self) {
-        self.wait(|exchange| (exchange.rules.has_left() && exchange.rules.is_over()).then_some(())).await;
+        self.wait(|exchange| {
+            (exchange.acknowledgements.has_left() && exchange.acknowledgements.is_over()).then_some(())
+        })
+        .await;
     }
 
     /// Whether the consumer has left.
     pub fn has_left(&self) -> bool {
-        self.0.borrow().rules.has_left()
+        self.0.borrow().acknowledgements.has_left()
     }
 
     /// Ends the round, with an error or without. Settles all calls except those of `ack()` that
     /// wait for a commit that has begun.
     pub fn end(&self, error: Option<JsValue>) {
         let mut exchange = self.0.borrow_mut();
-        exchange.rules.ended(error.is_some());
+        exchange.acknowledgements.ended(error.is_some());
         exchange.error = error.unwrap_or_default();
-        if !exchange.rules.is_commit_awaited() {
+        if !exchange.acknowledgements.is_commit_awaited() {
             let outcome = Err(exchange.error.clone());
             exchange.settle_acks(&outcome);
         }
@@ -213,14 +216,14 @@ impl Producer {
 impl Exchange {
     /// Settles the calls that can be settled now, and wakes the task.
     fn settle(&mut self) {
-        while let Some(outcome) = self.rules.settle_next() {
+        while let Some(outcome) = self.acknowledgements.settle_next() {
             let Some(next) = self.nexts.pop_front() else { break };
             let _ = next.send(match outcome {
                 NextOutcome::Error => Err(self.error.clone()),
                 NextOutcome::End => Ok(JsValue::UNDEFINED),
             });
         }
-        if self.rules.is_over() {
+        if self.acknowledgements.is_over() {
             for leave in self.leaves.drain(..) {
                 let _ = leave.send(Ok(JsValue::UNDEFINED));
             }

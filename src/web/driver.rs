@@ -16,7 +16,6 @@ use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, round_left};
 use super::fetch::Fetched;
-use super::host::RoundHost;
 use super::js::{apply, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
@@ -24,7 +23,8 @@ use super::mirror::Mirror;
 use super::on_error::decision;
 use super::output::page_to_js;
 use super::received::Received;
-use super::request::{Ahead, Outcome, Sent};
+use super::request::{Ahead, Outcome, RequestDetails};
+use super::round_run::RoundRun;
 use super::session::{Committed, Keys, Session};
 use super::signal::{aborted, is_offline, online};
 use super::status::StatusDisplay;
@@ -47,7 +47,8 @@ pub type Result<T, E = RoundError> = std::result::Result<T, E>;
 
 /// One round.
 pub struct Driver {
-    /// The state machine. The handle reads its report. Borrowed for one synchronous step at a time.
+    /// The state machine. The handle of the round reads its report, so it is
+    /// borrowed for one synchronous step at a time.
     pub round: Rc<RefCell<Round>>,
     /// The state that the rounds of its client share.
     pub session: Rc<Session>,
@@ -58,10 +59,10 @@ pub struct Driver {
     /// Stops the round when it fires.
     pub signal: AbortSignal,
     /// The facade's part of the round: its lock, status and listeners.
-    pub host: RoundHost,
+    pub round_run: RoundRun,
     /// The status that the facade shows.
     pub display: StatusDisplay,
-    /// The task's end of the exchange with the consumer.
+    /// The task's side of the exchange with the consumer.
     pub consumer: Producer,
     /// The current page.
     pub page: PageApplier<Json>,
@@ -104,7 +105,7 @@ impl Driver {
     }
 
     async fn run(&mut self) -> Result<()> {
-        settled(self.host.begin().into()).await.map_err(RoundError::Foreign)?;
+        settled(self.round_run.begin().into()).await.map_err(RoundError::Foreign)?;
         // An earlier round of this query may have been stopped during a commit.
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
@@ -133,7 +134,7 @@ impl Driver {
                 // The state machine asks the caller, or ends the round with the error.
                 Err(RoundError::Failed(error, cause)) => {
                     self.cause = cause;
-                    Input::HostFailed(error)
+                    Input::StepFailed(error)
                 }
                 result => result?,
             };
@@ -208,7 +209,7 @@ impl Driver {
         let timeout = policy.max_wait.max(policy.timeout);
         Ok(match self.session.tokens.token(reason, &self.token, &self.signal, timeout).await? {
             TokenOutcome::Token(token) => match self.adopt(token) {
-                Some(error) => Input::HostFailed(error),
+                Some(error) => Input::StepFailed(error),
                 None => Input::SignedIn,
             },
             TokenOutcome::NoResponse(reason) => Input::Unreachable(reason),
@@ -236,12 +237,12 @@ impl Driver {
 
     async fn fetch_page(&mut self, url: String) -> Result<Input> {
         let (request, next_link) = self.prepare(url);
-        let (result, sent) = self.look_ahead_during(request.send(), next_link).await;
-        self.page_input(result, sent)
+        let (result, details) = self.look_ahead_during(request.send(), next_link).await;
+        self.page_input(result, details)
     }
 
-    pub(super) fn page_input(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
-        let (body, text) = match self.body_or_input(result, sent)? {
+    pub(super) fn page_input(&mut self, result: Result<Outcome>, details: RequestDetails) -> Result<Input> {
+        let (body, text) = match self.body_or_input(result, details)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
         };
@@ -263,8 +264,8 @@ impl Driver {
 
     async fn fetch_master(&mut self, url: String) -> Result<Input> {
         let (request, _) = self.prepare(url);
-        let (result, sent) = request.send().await;
-        let (body, _) = match self.body_or_input(result, sent)? {
+        let (result, details) = request.send().await;
+        let (body, _) = match self.body_or_input(result, details)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
         };
@@ -280,16 +281,16 @@ impl Driver {
     fn body_or_input(
         &mut self,
         result: Result<Outcome>,
-        sent: Sent,
+        details: RequestDetails,
     ) -> Result<std::result::Result<(Json, JsString), Input>> {
-        self.log_request(&result, &sent);
+        self.log_request(&result, &details);
         {
             let report = &mut self.round.borrow_mut().report;
-            report.bytes += sent.bytes;
-            report.store_time += sent.store_time;
+            report.bytes += details.bytes;
+            report.store_time += details.store_time;
         }
-        if !sent.client_request_id.is_empty() {
-            self.client_request_id = Some(sent.client_request_id);
+        if !details.client_request_id.is_empty() {
+            self.client_request_id = Some(details.client_request_id);
         }
         let fetched = match result? {
             Outcome::Fetched(fetched) => fetched,
@@ -370,12 +371,12 @@ impl Driver {
             let mode = round.mode();
             (mode.has_consumer, mode.has_mirror)
         };
-        let has_receiver = has_consumer || self.host.has_listeners();
+        let has_receiver = has_consumer || self.round_run.has_listeners();
         let changes = if has_receiver { self.page.effects().changes.as_slice() } else { &[] };
         let has_series = self.round.borrow().config().query.masters.is_some();
         let series = has_series.then(|| self.page.changed_series());
         let page = page_to_js(delivery, changes, series, has_mirror);
-        let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
+        let announce = self.round_run.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
             self.received.protect(self.page.effects_mut())?;
         }
@@ -440,7 +441,7 @@ impl Driver {
     /// may wait for another round of the query.
     async fn complete(&mut self) {
         self.display.show(&self.display.in_phase("idle"));
-        self.host.release();
+        self.round_run.release();
         if !self.consumer.has_left() {
             self.await_listeners().await;
         }
@@ -465,7 +466,7 @@ impl Driver {
         if let (Some(acknowledgement), Some(error)) = (self.acknowledgement.take(), &error) {
             acknowledgement.reject(error.clone());
         }
-        self.host.end();
+        self.round_run.end();
         self.log_round(error.as_ref());
         self.consumer.end(error);
     }

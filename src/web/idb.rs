@@ -19,7 +19,7 @@ pub type IdbResult<T> = std::result::Result<T, JsValue>;
 
 #[wasm_bindgen]
 extern "C" {
-    /// A database with the options of a transaction, which web-sys keeps behind an unstable flag.
+    /// A database whose `transaction()` takes options, which web-sys keeps behind an unstable flag.
     #[wasm_bindgen(extends = IdbDatabase)]
     #[derive(Clone)]
     pub type Database;
@@ -168,12 +168,12 @@ fn error_of(request: &IdbRequest) -> JsValue {
     request.error().ok().flatten().map_or(JsValue::NULL, Into::into)
 }
 
-/// The members of a request's result.
+/// The elements of a request's result, an array.
 pub fn list(request: &IdbRequest) -> IdbResult<Vec<JsValue>> {
     request.result().map(list_of)
 }
 
-/// The members of a result that is an array.
+/// The elements of a result that is an array.
 pub fn list_of(result: JsValue) -> Vec<JsValue> {
     result.unchecked_into::<Array>().to_vec()
 }

@@ -108,7 +108,7 @@ pub fn is_array(value: &JsValue) -> bool {
     array_is_array(value) == Ok(true)
 }
 
-/// Returns the members of an array. Returns an empty vector for any other value, or if reading
+/// Returns the elements of an array. Returns an empty vector for any other value, or if reading
 /// throws.
 pub fn members(value: &JsValue) -> Vec<JsValue> {
     if is_array(value) {
@@ -127,11 +127,11 @@ pub fn flat(value: &JsValue, uncopied: &[&str]) -> Option<Object> {
         if value.is_object() && !is_array(value) { Reflect::own_keys(value).ok()? } else { return None };
     let copy = Object::new();
     for name in names.iter().filter_map(|name| name.as_string()) {
-        let member = get(value, &name);
-        if !member.is_object() && !member.is_function() || uncopied.contains(&name.as_str()) {
-            set(&copy, &name, &member);
+        let property = get(value, &name);
+        if !property.is_object() && !property.is_function() || uncopied.contains(&name.as_str()) {
+            set(&copy, &name, &property);
         } else {
-            set(&copy, &name, &flat_list(&member)?.into());
+            set(&copy, &name, &flat_list(&property)?.into());
         }
     }
     Some(copy)
@@ -148,7 +148,7 @@ pub fn flat_list(value: &JsValue) -> Option<Array> {
         return None;
     }
     let copy = array_from(value).ok()?;
-    copy.iter().all(|member| !member.is_object() && !member.is_function()).then_some(copy)
+    copy.iter().all(|element| !element.is_object() && !element.is_function()).then_some(copy)
 }
 
 /// Whether a value is undefined or null.

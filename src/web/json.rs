@@ -113,8 +113,8 @@ impl Item for Json {
         Self::new(from_entries(&entries))
     }
 
-    fn from_members(members: Vec<Self>) -> Self {
-        Self::new(members.into_iter().map(|member| member.value).collect::<Array>().into())
+    fn from_elements(elements: Vec<Self>) -> Self {
+        Self::new(elements.into_iter().map(|element| element.value).collect::<Array>().into())
     }
 
     fn to_json(&self) -> String {

@@ -10,7 +10,7 @@ use super::error::is_delta_error;
 use super::fetch::Fetched;
 use super::js::{date, get, get_string};
 use super::output::{report_to_js, to_js};
-use super::request::{Outcome, Sent};
+use super::request::{Outcome, RequestDetails};
 use super::timers::now;
 use crate::protocol::error::Code;
 use crate::protocol::query::key_hash;
@@ -58,15 +58,15 @@ impl Driver {
 
     fn log(&self, entry: &Entry) {
         if let Some(log) = &self.session.log {
-            self.display.host.log(log, &to_js(entry));
+            self.display.round_run.log(log, &to_js(entry));
         }
     }
 
-    /// Logs a request without a usable response. A request that was not sent gets no entry.
-    pub(super) fn log_request(&self, result: &Result<Outcome>, sent: &Sent) {
+    /// Logs a request that got no usable response. A request that was not sent gets no entry.
+    pub(super) fn log_request(&self, result: &Result<Outcome>, details: &RequestDetails) {
         let Ok(Outcome::Fetched(fetched)) = result else { return };
-        let mut entry = self.entry("request", now(), sent.duration);
-        entry.client_request_id = Some(&sent.client_request_id);
+        let mut entry = self.entry("request", now(), details.duration);
+        entry.client_request_id = Some(&details.client_request_id);
         match fetched {
             Fetched::Body(..) => return,
             Fetched::Malformed(_) => entry.code = Some("malformed"),

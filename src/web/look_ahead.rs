@@ -25,11 +25,11 @@ impl Driver {
         };
         self.display.show_working();
         let _ = self.display.queue_for_slot(queued).await;
-        let (result, sent) = match next_link {
+        let (result, details) = match next_link {
             Some(next_link) => self.look_ahead_during(end_of(end), next_link).await,
             None => end_of(end).await,
         };
-        let input = self.page_input(result, sent)?;
+        let input = self.page_input(result, details)?;
         // Graph has refused an older token, not the current one.
         let is_outdated = token != self.token
             && matches!(&input, Input::Refused(refusal) if refusal.verdict(true) == Verdict::SignIn);
@@ -117,7 +117,7 @@ impl Driver {
 /// A link that has arrived already.
 fn arrived(link: String) -> oneshot::Receiver<String> {
     let (sender, receiver) = oneshot::channel();
-    // The receiver is there.
+    // Cannot fail: the receiver exists.
     let _ = sender.send(link);
     receiver
 }

@@ -7,7 +7,7 @@
 //! | [`session`] | the state that the queries and rounds of one client share |
 //! | [`driver`] | runs one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer that iterates it |
-//! | [`host`] | the facade's part of a round: lock, status, listeners |
+//! | [`round_run`] | the facade's part of a round: lock, status, listeners |
 //! | [`live`] | the schedule of the live queries of a tab |
 //! | [`look_ahead`] | the part of the driver that requests pages, including those sent ahead |
 //! | [`request`] | one request of a round under the limits of its scope, possibly sent ahead |
@@ -34,7 +34,6 @@ pub mod custom;
 pub mod driver;
 pub mod error;
 pub mod fetch;
-pub mod host;
 pub mod idb;
 pub mod in_flight;
 pub mod indexed_db;
@@ -50,6 +49,7 @@ pub mod options;
 pub mod output;
 pub mod received;
 pub mod request;
+pub mod round_run;
 pub mod row_ranges;
 pub mod session;
 pub mod signal;

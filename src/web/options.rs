@@ -14,7 +14,7 @@ use crate::protocol::time::Duration;
 /// One of the four calls that make a query.
 pub struct Call {
     name: &'static str,
-    /// Its options, in the order of the message that lists them.
+    /// Its options. The message about an unknown option lists them in this order.
     known: &'static [&'static str],
     required: &'static [&'static str],
     /// Advice for options that Graph refuses, by their names in lower case without `$`.
@@ -204,17 +204,17 @@ impl Options {
         }
     }
 
-    /// A string.
+    /// Reads an option that is a string.
     pub fn string(&self, name: &str) -> Result<Option<String>> {
         self.read(name, "a string")
     }
 
-    /// A Boolean.
+    /// Reads an option that is a boolean.
     pub fn flag(&self, name: &str) -> Result<Option<bool>> {
         self.read(name, "true or false")
     }
 
-    /// A function.
+    /// Reads an option that is a function.
     pub fn function(&self, name: &str) -> Result<Option<Function>> {
         match self.get(name).map(JsCast::dyn_into::<Function>) {
             Some(Err(other)) => self.wrong(name, "a function", &other),
@@ -223,12 +223,12 @@ impl Options {
         }
     }
 
-    /// A whole number.
-    pub fn whole(&self, name: &str) -> Result<Option<u32>> {
+    /// Reads an option that is a whole number.
+    pub fn whole_number(&self, name: &str) -> Result<Option<u32>> {
         self.read(name, "a whole number")
     }
 
-    /// A number of milliseconds.
+    /// Reads an option that is a number of milliseconds.
     pub fn millis(&self, name: &str) -> Result<Option<Duration>> {
         let must_be = "a number of milliseconds, 0 or more";
         match self.read::<f64>(name, must_be)? {
@@ -245,7 +245,7 @@ impl Options {
         }
     }
 
-    /// An instant: a string unchanged, or a Date as ISO 8601.
+    /// Reads an option that is an instant: returns a string unchanged, and a Date as ISO 8601.
     fn instant(&self, name: &str) -> Result<Option<String>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         // Checked by its shape: a Date of another realm is not an instance of the global `Date`.
@@ -258,7 +258,7 @@ impl Options {
         self.read(name, "an ISO 8601 string or a Date")
     }
 
-    /// The query parameters, in the order of the object.
+    /// Reads `options.query`. Returns its parameters in the order of the object.
     fn parameters(&self) -> Result<Vec<(String, String)>> {
         let Some(value) = self.get("query") else { return Ok(Vec::new()) };
         let must_be = "an object of strings";
@@ -306,12 +306,12 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         calendar: from.string("calendar")?,
         time_zone: from.string("timeZone")?,
         immutable_ids: from.flag("immutableIds")? == Some(true),
-        page_size: from.whole("pageSize")?,
+        page_size: from.whole_number("pageSize")?,
         select: from.strings("select")?,
         ids: from.strings("ids")?,
         minimal: from.flag("minimal")? == Some(true),
         organizer: from.string("organizer")?,
-        top: from.whole("top")?,
+        top: from.whole_number("top")?,
         odata_options,
         exclude_parents: from.flag("excludeParents")? == Some(true),
         shared_folders: from.flag("sharedFolders")? == Some(true),
@@ -333,7 +333,8 @@ fn window(from: &Options) -> Result<Option<(u32, u32, String)>> {
     let Some(window) = from.get("window") else { return Ok(None) };
     let window = Options::nested(window, "options.window")?;
     window.only(&["daysBack", "daysAhead", "timeZone"], &[])?;
-    let (back, ahead) = (window.whole("daysBack")?.unwrap_or(0), window.whole("daysAhead")?.unwrap_or(0));
+    let (back, ahead) =
+        (window.whole_number("daysBack")?.unwrap_or(0), window.whole_number("daysAhead")?.unwrap_or(0));
     Ok(Some((back, ahead, window.string("timeZone")?.unwrap_or_else(|| "UTC".to_owned()))))
 }
 
@@ -343,7 +344,7 @@ pub fn policy(retry: Option<JsValue>) -> Result<Policy> {
     let Some(retry) = retry else { return Ok(default) };
     let retry = Options::nested(retry, "options.retry")?;
     retry.only(&["attempts", "base", "cap", "maxWait", "timeout"], &[])?;
-    let attempts = retry.whole("attempts")?.unwrap_or(default.attempts);
+    let attempts = retry.whole_number("attempts")?.unwrap_or(default.attempts);
     if attempts == 0 {
         return bad_request("options.retry.attempts must be at least 1, got 0".to_owned());
     }

@@ -40,7 +40,7 @@ struct ForListeners<'a> {
     unchanged: Vec<u32>,
     /// Events: how each change looks to listeners that get completed occurrences. Otherwise empty.
     seen_as: Vec<SeenAs>,
-    /// The series whose stored occurrences look different, because their master does.
+    /// The series whose stored occurrences change, because their master has changed.
     series: &'a [String],
 }
 
@@ -88,7 +88,7 @@ impl ChangeOut {
     }
 }
 
-/// Converts a page. `series`, of events only: the series whose stored occurrences look different.
+/// Converts a page. `series`, for events only: the series whose stored occurrences change.
 pub fn page_to_js(
     delivery: Delivery,
     changes: &[Change<Json>],

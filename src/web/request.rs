@@ -14,9 +14,9 @@ use super::batch::StoreResult;
 use super::body::LinkSearch;
 use super::error::RoundError;
 use super::fetch::{Fetched, Get, client_request_id};
-use super::host::Slot;
 use super::js::get;
 use super::limiter::{Limiter, Permit};
+use super::round_run::Slot;
 use super::session::Session;
 use super::status::StatusDisplay;
 use super::timers::{now, with_timeout};
@@ -26,7 +26,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
 /// The result of a request, and what is known about it.
-pub type Ended = (StoreResult<Outcome>, Sent);
+pub type Ended = (StoreResult<Outcome>, RequestDetails);
 
 /// A request before it is sent.
 pub struct PageRequest {
@@ -54,9 +54,9 @@ pub struct PageRequest {
     pub queued: Cell<Option<oneshot::Sender<()>>>,
 }
 
-/// What is known about a request, whether it was sent or not.
+/// The id, the times and the size of a request. Empty if it was not sent.
 #[derive(Default)]
-pub struct Sent {
+pub struct RequestDetails {
     /// The id of the request in Graph's logs; empty if it was not sent.
     pub client_request_id: String,
     /// The time from its start to the end of the response.
@@ -120,16 +120,16 @@ impl PageRequest {
     }
 
     async fn send_with(&self, _permit: &Permit, is_ahead: bool) -> Ended {
-        let mut sent = Sent::default();
-        let result = self.try_send(&mut sent, is_ahead).await;
-        (result, sent)
+        let mut details = RequestDetails::default();
+        let result = self.try_send(&mut details, is_ahead).await;
+        (result, details)
     }
 
-    async fn try_send(&self, sent: &mut Sent, is_ahead: bool) -> StoreResult<Outcome> {
+    async fn try_send(&self, details: &mut RequestDetails, is_ahead: bool) -> StoreResult<Outcome> {
         let queued_at = now();
         let _slot = self.take_slot(is_ahead).await;
         drop(self.queued.take());
-        self.read_throttle(now() - queued_at, sent).await?;
+        self.read_throttle(now() - queued_at, details).await?;
         let delay = if is_ahead { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
@@ -142,7 +142,7 @@ impl PageRequest {
         if self.signal.aborted() {
             return Err(RoundError::Aborted(get(&self.signal, "reason")));
         }
-        sent.client_request_id = client_request_id();
+        details.client_request_id = client_request_id();
         let received = Cell::new(0);
         let request = Get {
             endpoint: &self.session.endpoint,
@@ -152,13 +152,13 @@ impl PageRequest {
             prefer: &self.prefer,
             headers: &self.query.headers,
             timeout: self.session.policy.timeout,
-            client_request_id: &sent.client_request_id,
+            client_request_id: &details.client_request_id,
             received: &received,
             next_link: &self.next_link,
         };
         let result = request.send().await;
-        sent.duration = now() - started_at;
-        sent.bytes = received.get();
+        details.duration = now() - started_at;
+        details.bytes = received.get();
         if let Ok(Fetched::Refused(refusal)) = &result
             && refusal.says_mailbox_concurrency()
         {
@@ -172,7 +172,7 @@ impl PageRequest {
     /// it, the request is sent without a slot, and Graph may refuse it.
     async fn take_slot(&self, is_ahead: bool) -> Option<Slot> {
         let limit = self.query.workload.shared_limit()?;
-        let slot = Slot::take(&self.display.host, &self.throttle_key, limit);
+        let slot = Slot::take(&self.display.round_run, &self.throttle_key, limit);
         let slot = with_timeout(self.session.policy.timeout, slot);
         // The round still works on the page before. If it needs this one, it shows the wait.
         if is_ahead { slot.await } else { self.display.queue_for_slot(slot).await }
@@ -181,14 +181,14 @@ impl PageRequest {
     /// Reads the stored throttle time, unless that happened within the last second: another tab, or
     /// this one before a reload, may have written it. `waited`: how long the request waited for a
     /// slot.
-    async fn read_throttle(&self, waited: Duration, sent: &mut Sent) -> StoreResult<()> {
+    async fn read_throttle(&self, waited: Duration, details: &mut RequestDetails) -> StoreResult<()> {
         let started_at = now();
         if self.limiter.rate.borrow().has_to_read_stored(waited, started_at) {
             let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
             let read_at = now();
-            sent.store_time = read_at - started_at;
+            details.store_time = read_at - started_at;
             let mut rate = self.limiter.rate.borrow_mut();
-            rate.read_stored(read_at);
+            rate.stored_was_read(read_at);
             self.limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
             if let Some(stored) = stored {
                 rate.adopt_stored(stored.until, stored.at, read_at);
@@ -214,6 +214,6 @@ pub struct Ahead {
 pub async fn end_of(end: oneshot::Receiver<Ended>) -> Ended {
     end.await.unwrap_or_else(|_| {
         let error = Error::new(Code::Internal, "a request that was sent ahead ended without a result");
-        (Err(error.into()), Sent::default())
+        (Err(error.into()), RequestDetails::default())
     })
 }

@@ -33,7 +33,7 @@ impl Drop for Listener {
     }
 }
 
-/// Resolves to the reason of a signal when it fires, or at once if it has fired.
+/// Resolves to the reason of a signal when it fires; at once if it has fired already.
 pub fn aborted(signal: &AbortSignal) -> impl Future<Output = JsValue> + use<> {
     let signal = signal.clone();
     async move {

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use wasm_bindgen::JsValue;
 
-use super::host::RoundHost;
 use super::js::date;
 use super::output::{Status, to_js};
+use super::round_run::RoundRun;
 use super::timers::{now, sleep};
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::report::Outcome;
@@ -26,7 +26,7 @@ pub struct StatusDisplay {
     /// The state machine, whose report is shown.
     pub round: Rc<RefCell<Round>>,
     /// Where the status is shown.
-    pub host: RoundHost,
+    pub round_run: RoundRun,
 }
 
 impl StatusDisplay {
@@ -39,7 +39,7 @@ impl StatusDisplay {
 
     /// Shows a status.
     pub fn show(&self, status: &Status) {
-        self.host.set_status(&to_js(status));
+        self.round_run.set_status(&to_js(status));
     }
 
     /// Shows that the round works.
@@ -48,7 +48,7 @@ impl StatusDisplay {
         self.show(&self.in_phase(if is_resync { "resyncing" } else { "syncing" }));
     }
 
-    /// Shows a wait until then, or one without a known end, while `wait` runs.
+    /// Shows a wait while `wait` runs, with its end if that is known.
     pub async fn during<T>(
         &self,
         until: Option<Instant>,
@@ -75,11 +75,11 @@ impl StatusDisplay {
         self.show_after(sleep(SLOT_SHOWN_AFTER), slot).await
     }
 
-    /// Shows a wait without a known end, once `shown` resolves before it.
-    async fn show_after<T>(&self, shown: impl Future<Output = ()>, wait: impl Future<Output = T>) -> T {
+    /// Shows a wait without a known end, unless `wait` resolves before `delay`.
+    async fn show_after<T>(&self, delay: impl Future<Output = ()>, wait: impl Future<Output = T>) -> T {
         let queued_at = now();
         let mut wait = pin!(wait);
-        match select(wait.as_mut(), pin!(shown)).await {
+        match select(wait.as_mut(), pin!(delay)).await {
             Either::Left((output, _)) => output,
             Either::Right(((), _)) => {
                 let output = self.during(None, WaitReason::Throttled, wait).await;

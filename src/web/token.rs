@@ -20,8 +20,8 @@ use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
 use crate::protocol::time::{Duration, Instant};
 
-/// A token is not used during this time before its expiry, or during the last fifth of its lifetime
-/// if that is shorter: a request takes time, and clocks differ.
+/// How long before its expiry a token is no longer used, or the last fifth of its lifetime if that
+/// is shorter: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_millis(300_000.0);
 
 /// The token source of one client.
@@ -50,7 +50,7 @@ pub enum TokenOutcome {
     Token(String),
     /// The source could not reach its authority.
     NoResponse(NoResponse),
-    /// The source asks for another attempt, at this time at the earliest. The time is now if the
+    /// The source asks to be called again, not before this instant. The instant is now if the
     /// source names none.
     RetryAfter(Instant),
 }
@@ -232,7 +232,7 @@ fn read(returned: &JsValue) -> Result<CachedToken> {
         .map(Instant::from_millis);
     if until.is_some_and(|until| until <= now) {
         return Err(unusable(
-            "the token source returned a token that has expired; check its clock and its cache",
+            "the token source returned a token that has expired; check whether it caches tokens for too long, and the clock of this device",
         ));
     }
     Ok(CachedToken { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })

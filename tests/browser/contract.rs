@@ -64,11 +64,11 @@ impl rules::Store for Opened {
         rows.into_iter().map(|(id, row)| (id, read(&row).unwrap())).collect()
     }
 
-    async fn commit(&self, key: &str, page: rules::Page) -> bool {
-        let revision = page.state["revision"].as_str().unwrap().to_owned();
-        let put = page.put.iter().map(|(id, row)| (id.clone(), to_js(row))).collect();
-        let state = to_js(&page.state);
-        let batch = Batch { expect: page.expect, revision, state, put, remove: page.remove };
+    async fn commit(&self, key: &str, commit: rules::Commit) -> bool {
+        let revision = commit.state["revision"].as_str().unwrap().to_owned();
+        let put = commit.put.iter().map(|(id, row)| (id.clone(), to_js(row))).collect();
+        let state = to_js(&commit.state);
+        let batch = Batch { expect: commit.expect, revision, state, put, remove: commit.remove };
         self.0.commit(key, batch).await.unwrap()
     }
 

@@ -80,8 +80,8 @@ function stream(bytes, cut, rate, aborted) {
   });
 }
 
-/** The host of a round, like that of the facade, without locks, slots and listeners. */
-export function roundHost(onStatus) {
+/** A replacement for the `RoundRun` of the facade, without locks, slots and listeners. */
+export function roundRun(onStatus) {
   return {
     begin: async () => {},
     setStatus: onStatus,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 
 use deltalink::web::client;
-use deltalink::web::host::RoundHost;
+use deltalink::web::round_run::RoundRun;
 use js_sys::{Function, JSON, Object, Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -24,8 +24,8 @@ extern "C" {
     #[wasm_bindgen(js_name = makeError)]
     fn make_error(message: &str, fields: &JsValue) -> JsValue;
     fn following(first: &JsValue, second: &AbortSignal) -> AbortController;
-    #[wasm_bindgen(js_name = roundHost)]
-    fn round_host(on_status: &Function) -> RoundHost;
+    #[wasm_bindgen(js_name = roundRun)]
+    fn round_run(on_status: &Function) -> RoundRun;
 }
 
 /// Runs statements of JavaScript and returns their result.
@@ -155,7 +155,7 @@ impl Query {
         let stop = following(&caller, &self.ending);
         let handle = self
             .wasm
-            .round(options, stop.signal(), round_host(on_status), has_consumer, None)
+            .round(options, stop.signal(), round_run(on_status), has_consumer, None)
             .map_err(Refused)?;
         Ok(Round { handle, stop, on_status: on_status.clone(), delivered: Cell::new(0) })
     }

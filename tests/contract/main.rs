@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use deltalink::protocol::memory::{Batch, Memory};
 use serde_json::Value;
 
-use rules::{Page, Store};
+use rules::{Commit, Store};
 
 #[derive(Default)]
 struct InMemory(RefCell<Memory<Value>>);
@@ -30,7 +30,7 @@ impl Store for InMemory {
         self.0.borrow().scan(key, after, limit as usize)
     }
 
-    async fn commit(&self, key: &str, Page { expect, state, put, remove }: Page) -> bool {
+    async fn commit(&self, key: &str, Commit { expect, state, put, remove }: Commit) -> bool {
         let revision = state["revision"].as_str().unwrap().to_owned();
         self.0.borrow_mut().commit(key, Batch { expect, revision, state, put, remove })
     }

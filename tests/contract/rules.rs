@@ -17,14 +17,14 @@ pub trait Store {
     async fn rows(&self, key: &str, ids: &[&str]) -> Vec<Option<Value>>;
     /// At most `limit` rows after an id.
     async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Vec<(String, Value)>;
-    /// Writes the rows of a page and the record after it.
-    async fn commit(&self, key: &str, page: Page) -> bool;
+    /// Writes rows and a record, or nothing.
+    async fn commit(&self, key: &str, commit: Commit) -> bool;
     /// Deletes all records and rows whose keys begin with `prefix`.
     async fn clear(&self, prefix: &str);
 }
 
 /// The content of a commit.
-pub struct Page {
+pub struct Commit {
     /// The revision that must be stored now.
     pub expect: Option<String>,
     /// The new record, with its `revision`.
@@ -35,7 +35,7 @@ pub struct Page {
     pub remove: Vec<String>,
 }
 
-impl Page {
+impl Commit {
     /// A commit without rows.
     fn new(expect: Option<&str>, state: Value) -> Self {
         Self { expect: expect.map(str::to_owned), state, put: Vec::new(), remove: Vec::new() }
@@ -141,7 +141,7 @@ pub async fn an_unknown_key_has_no_state_and_no_rows<S: Store>(store: &S, key: &
 
 pub async fn a_committed_record_is_loaded<S: Store>(store: &S, key: &str) {
     let state = json!({"revision": "e.1", "phase": "paging", "page": 3});
-    assert!(store.commit(key, Page::new(None, state.clone()).put([("a", 1)])).await);
+    assert!(store.commit(key, Commit::new(None, state.clone()).put([("a", 1)])).await);
     assert_eq!(store.load(key).await, Some(state));
     assert_eq!(store.rows(key, &["a"]).await, [Some(row(1))]);
 }
@@ -150,9 +150,9 @@ pub async fn a_commit_replaces_the_whole_state_puts_and_removes_rows_and_leaves_
     store: &S,
     key: &str,
 ) {
-    let first = Page::new(None, json!({"revision": "e.1", "old": true}));
+    let first = Commit::new(None, json!({"revision": "e.1", "old": true}));
     assert!(store.commit(key, first.put([("a", 1), ("b", 1), ("c", 1)])).await);
-    let second = Page::new(Some("e.1"), revision("e.2")).put([("b", 2), ("d", 2)]).remove(["c", "nobody"]);
+    let second = Commit::new(Some("e.1"), revision("e.2")).put([("b", 2), ("d", 2)]).remove(["c", "nobody"]);
     assert!(store.commit(key, second).await);
     assert_eq!(store.load(key).await, Some(revision("e.2")));
     assert_eq!(
@@ -165,22 +165,22 @@ pub async fn a_commit_that_expects_nothing_is_refused_where_something_is_stored<
     store: &S,
     key: &str,
 ) {
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1)])).await);
-    assert!(!store.commit(key, Page::new(None, revision("f.1")).put([("a", 2)])).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put([("a", 1)])).await);
+    assert!(!store.commit(key, Commit::new(None, revision("f.1")).put([("a", 2)])).await);
 }
 
 pub async fn a_commit_that_expects_another_revision_is_refused<S: Store>(store: &S, key: &str) {
-    assert!(!store.commit(key, Page::new(Some("e.1"), revision("e.2"))).await, "nothing is stored");
-    assert!(store.commit(key, Page::new(None, revision("e.1"))).await);
+    assert!(!store.commit(key, Commit::new(Some("e.1"), revision("e.2"))).await, "nothing is stored");
+    assert!(store.commit(key, Commit::new(None, revision("e.1"))).await);
     for expect in ["e.0", "e.10", "E.1", "e.1 ", ""] {
-        assert!(!store.commit(key, Page::new(Some(expect), revision("e.2"))).await, "{expect:?}");
+        assert!(!store.commit(key, Commit::new(Some(expect), revision("e.2"))).await, "{expect:?}");
     }
-    assert!(store.commit(key, Page::new(Some("e.1"), revision("e.2"))).await);
+    assert!(store.commit(key, Commit::new(Some("e.1"), revision("e.2"))).await);
 }
 
 pub async fn a_commit_that_is_refused_writes_nothing<S: Store>(store: &S, key: &str) {
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1), ("b", 1)])).await);
-    let refused = Page::new(Some("f.1"), revision("f.2")).put([("a", 2), ("c", 2)]).remove(["b"]);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put([("a", 1), ("b", 1)])).await);
+    let refused = Commit::new(Some("f.1"), revision("f.2")).put([("a", 2), ("c", 2)]).remove(["b"]);
     assert!(!store.commit(key, refused).await);
     assert_eq!(store.load(key).await, Some(revision("e.1")));
     assert_eq!(store.rows(key, &["a", "b", "c"]).await, [Some(row(1)), Some(row(1)), None]);
@@ -196,11 +196,11 @@ pub async fn of_concurrent_commits_that_expect_the_same_revision_one_wins_and_al
 }
 
 async fn race<S: Store>(key: &str, stores: &[&S]) {
-    assert!(stores[0].commit(key, Page::new(None, revision("e.0"))).await);
+    assert!(stores[0].commit(key, Commit::new(None, revision("e.0"))).await);
     let owns: Vec<String> = (0..stores.len()).map(|n| format!("own{n}")).collect();
     let racer = |n: usize| {
-        let page = Page::new(Some("e.0"), revision(&format!("racer.{n}"))).put([("a", n), (&owns[n], n)]);
-        Box::pin(stores[n].commit(key, page)) as Pin<Box<dyn Future<Output = bool>>>
+        let commit = Commit::new(Some("e.0"), revision(&format!("racer.{n}"))).put([("a", n), (&owns[n], n)]);
+        Box::pin(stores[n].commit(key, commit)) as Pin<Box<dyn Future<Output = bool>>>
     };
     let done = all_of((0..stores.len()).map(racer).collect()).await;
     assert_eq!(done.iter().filter(|won| **won).count(), 1, "{done:?}");
@@ -216,14 +216,14 @@ pub async fn rows_come_in_the_order_of_the_ids_with_a_gap_for_each_that_is_missi
     store: &S,
     key: &str,
 ) {
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1), ("b", 2), ("c", 3)])).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put([("a", 1), ("b", 2), ("c", 3)])).await);
     let rows = store.rows(key, &["c", "nobody", "a", "b", "zz"]).await;
     assert_eq!(rows, [Some(row(3)), None, Some(row(1)), Some(row(2)), None]);
 }
 
 pub async fn a_scan_in_chunks_returns_each_row_once<S: Store>(store: &S, key: &str) {
     let rows = numbered(25);
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put(pairs(&rows))).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put(pairs(&rows))).await);
     for limit in [1, 5, 10, 25, 26] {
         let chunks = chunks(store, key, limit).await;
         let lengths: Vec<u32> = chunks.iter().map(|chunk| u32::try_from(chunk.len()).unwrap()).collect();
@@ -241,11 +241,11 @@ pub async fn the_order_of_a_scan_is_the_same_each_time_and_a_scan_continues_afte
     key: &str,
 ) {
     let rows = numbered(20);
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put(pairs(&rows))).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put(pairs(&rows))).await);
     let first = order(store, key, 7).await;
     assert_eq!(order(store, key, 7).await, first);
     let gone = first[5..10].iter().map(String::as_str);
-    let change = Page::new(Some("e.1"), revision("e.2")).put([(first[3].as_str(), 77)]).remove(gone);
+    let change = Commit::new(Some("e.1"), revision("e.2")).put([(first[3].as_str(), 77)]).remove(gone);
     assert!(store.commit(key, change).await);
     assert_eq!(order(store, key, 7).await, [&first[..5], &first[10..]].concat());
     let behind = store.scan(key, Some(&first[9]), 5).await;
@@ -256,14 +256,14 @@ pub async fn ids_of_every_kind_are_kept_apart<S: Store>(store: &S, key: &str) {
     let long = ["x".repeat(1000), format!("{}y", "x".repeat(999))];
     let ids: Vec<&str> = IDS.into_iter().chain(long.iter().map(String::as_str)).collect();
     let rows = || ids.iter().enumerate().map(|(n, id)| (*id, n));
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put(rows())).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put(rows())).await);
     let stored = store.rows(key, &ids).await;
     assert_eq!(stored, rows().map(|(_, n)| Some(row(n))).collect::<Vec<_>>());
     let (mut listed, mut expected) = (order(store, key, 3).await, ids.clone());
     listed.sort();
     expected.sort_unstable();
     assert_eq!(listed, expected);
-    let change = Page::new(Some("e.1"), revision("e.2")).remove(ids[..5].iter().copied());
+    let change = Commit::new(Some("e.1"), revision("e.2")).remove(ids[..5].iter().copied());
     assert!(store.commit(key, change).await);
     let left = store.rows(key, &ids).await;
     assert_eq!(left, rows().map(|(_, n)| (n >= 5).then(|| row(n))).collect::<Vec<_>>());
@@ -315,8 +315,8 @@ pub async fn keys_that_begin_alike_are_kept_apart<S: Store>(store: &S, prefix: &
     let keys = ["a", "a | ", "a | b", "a | b | c", "A | b", "a%", "a_", "a,", "a\u{e9}"]
         .map(|key| format!("{prefix}{key}"));
     for (n, key) in keys.iter().enumerate() {
-        let page = Page::new(None, revision(&format!("e.{n}")));
-        assert!(store.commit(key, page.put([("same", n), (&format!("own{n}"), n)])).await, "{key}");
+        let commit = Commit::new(None, revision(&format!("e.{n}")));
+        assert!(store.commit(key, commit.put([("same", n), (&format!("own{n}"), n)])).await, "{key}");
     }
     for (n, key) in keys.iter().enumerate() {
         assert_eq!(store.load(key).await, Some(revision(&format!("e.{n}"))), "{key}");
@@ -330,14 +330,14 @@ pub async fn clear_wipes_the_keys_that_begin_with_its_prefix_and_no_other<S: Sto
     let kept =
         ["a_b%", "axb% | x", "a_bb | x", "A_B% | x", "b | a_b% | x"].map(|key| format!("{prefix}{key}"));
     for key in gone.iter().chain(&kept) {
-        assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1), ("b", 2)])).await);
+        assert!(store.commit(key, Commit::new(None, revision("e.1")).put([("a", 1), ("b", 2)])).await);
     }
     store.clear(&format!("{prefix}a_b% | ")).await;
     for key in &gone {
         assert_eq!(store.load(key).await, None, "{key}");
         assert_eq!(store.rows(key, &["a", "b"]).await, [None, None], "{key}");
         assert!(store.scan(key, None, 10).await.is_empty(), "{key}");
-        assert!(store.commit(key, Page::new(None, revision("e.1"))).await, "{key}");
+        assert!(store.commit(key, Commit::new(None, revision("e.1"))).await, "{key}");
     }
     for key in &kept {
         assert_eq!(store.load(key).await, Some(revision("e.1")), "{key}");
@@ -355,9 +355,9 @@ pub async fn plain_data_is_returned_as_it_was_stored<S: Store>(store: &S, key: &
     });
     let state = json!({"revision": "e.1", "plain": plain});
     let row = json!({"generation": 1, "item": plain, "round": "e", "more": [plain]});
-    let mut page = Page::new(None, state.clone());
-    page.put.push(("a".to_owned(), row.clone()));
-    assert!(store.commit(key, page).await);
+    let mut commit = Commit::new(None, state.clone());
+    commit.put.push(("a".to_owned(), row.clone()));
+    assert!(store.commit(key, commit).await);
     assert_eq!(store.load(key).await, Some(state));
     assert_eq!(store.rows(key, &["a"]).await, [Some(row.clone())]);
     assert_eq!(store.scan(key, None, 1).await, [("a".to_owned(), row)]);
@@ -367,43 +367,43 @@ pub async fn plain_data_is_returned_as_it_was_stored<S: Store>(store: &S, key: &
 /// them.
 pub async fn load_rows_and_scan_return_copies<S: Store>(store: &S, key: &str) {
     let state = json!({"revision": "e.1", "list": [1]});
-    assert!(store.commit(key, Page::new(None, state.clone()).put([("a", 1)])).await);
+    assert!(store.commit(key, Commit::new(None, state.clone()).put([("a", 1)])).await);
     for _ in 0..2 {
         assert_eq!(store.load(key).await, Some(state.clone()));
         assert_eq!(store.rows(key, &["a"]).await, [Some(row(1))]);
         assert_eq!(store.scan(key, None, 1).await, [("a".to_owned(), row(1))]);
     }
-    assert!(store.commit(key, Page::new(Some("e.1"), revision("e.2"))).await, "the revision too");
+    assert!(store.commit(key, Commit::new(Some("e.1"), revision("e.2"))).await, "the revision too");
 }
 
 pub async fn a_row_of_a_megabyte_is_kept<S: Store>(store: &S, key: &str) {
     let large = json!({"generation": 1, "item": {"n": "abcdefg\u{e9}".repeat(1 << 17)}});
-    let mut page = Page::new(None, revision("e.1")).put([("b", 1)]);
-    page.put.push(("a".to_owned(), large.clone()));
-    assert!(store.commit(key, page).await);
+    let mut commit = Commit::new(None, revision("e.1")).put([("b", 1)]);
+    commit.put.push(("a".to_owned(), large.clone()));
+    assert!(store.commit(key, commit).await);
     assert!(store.rows(key, &["a", "b"]).await == [Some(large), Some(row(1))]);
 }
 
 pub async fn two_thousand_rows_go_in_one_commit<S: Store>(store: &S, key: &str) {
     let rows = numbered(2000);
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put(pairs(&rows))).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put(pairs(&rows))).await);
     let found: BTreeMap<String, Value> = chunks(store, key, 500).await.into_iter().flatten().collect();
     assert!(found == rows.iter().map(|(id, n)| (id.clone(), row(*n))).collect());
-    let removal = Page::new(Some("e.1"), revision("e.2")).remove(rows.iter().map(|(id, _)| id.as_str()));
+    let removal = Commit::new(Some("e.1"), revision("e.2")).remove(rows.iter().map(|(id, _)| id.as_str()));
     assert!(store.commit(key, removal).await);
     assert!(store.scan(key, None, 10).await.is_empty());
 }
 
 pub async fn a_scan_during_a_commit_returns_rows_of_one_moment<S: Store>(store: &S, key: &str) {
     let ids = numbered(100);
-    let page = |expect: Option<&str>, n: usize| {
-        Page::new(expect, revision(&format!("e.{n}"))).put(ids.iter().map(|(id, _)| (id.as_str(), n)))
+    let commit = |expect: Option<&str>, n: usize| {
+        Commit::new(expect, revision(&format!("e.{n}"))).put(ids.iter().map(|(id, _)| (id.as_str(), n)))
     };
-    assert!(store.commit(key, page(None, 0)).await);
+    assert!(store.commit(key, commit(None, 0)).await);
     for n in 1..=5 {
         let done = Cell::new(false);
         let committing = async {
-            assert!(store.commit(key, page(Some(&format!("e.{}", n - 1)), n)).await);
+            assert!(store.commit(key, commit(Some(&format!("e.{}", n - 1)), n)).await);
             done.set(true);
         };
         let scan =
@@ -426,10 +426,10 @@ pub async fn a_scan_during_a_commit_returns_rows_of_one_moment<S: Store>(store: 
 
 /// A rule for stores that two tabs can open.
 pub async fn two_openings_see_each_others_commits<S: Store>(store: &S, other: &S, key: &str) {
-    assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1)])).await);
+    assert!(store.commit(key, Commit::new(None, revision("e.1")).put([("a", 1)])).await);
     assert_eq!(other.load(key).await, Some(revision("e.1")));
     assert_eq!(other.rows(key, &["a"]).await, [Some(row(1))]);
-    assert!(other.commit(key, Page::new(Some("e.1"), revision("e.2")).put([("a", 2)])).await);
+    assert!(other.commit(key, Commit::new(Some("e.1"), revision("e.2")).put([("a", 2)])).await);
     assert_eq!(store.load(key).await, Some(revision("e.2")));
     assert_eq!(store.rows(key, &["a"]).await, [Some(row(2))]);
 }

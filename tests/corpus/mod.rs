@@ -1,4 +1,4 @@
-//! Compares the results of the page reader with the index of the corpus, natively and in browsers.
+//! Compares the results of the page parser with the index of the corpus, natively and in browsers.
 
 use deltalink::protocol::change::{Dialect, parse_item, removal};
 use deltalink::protocol::item::Item;

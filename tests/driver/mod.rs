@@ -1,5 +1,6 @@
-//! Drives rounds in tests: executes each step on a [`Host`] and feeds the result back, like the
-//! shell of the wasm. Checks the invariants that hold on every host.
+//! Drives rounds in tests: executes each step in an [`Environment`] and feeds the result back, like
+//! the shell of the wasm. Checks the invariants that hold in every environment. CONTRIBUTING.md
+//! lists the invariants.
 //!
 //! The model test, the properties and the anomalies use it, and so do the unit tests in
 //! `src/protocol/round/tests`. Those include this file by its path, so it takes the crate from
@@ -18,9 +19,9 @@ const MAX_STEPS: u32 = 400_000;
 /// The environment of a round: a clock, a store, a token source, a service, a consumer.
 ///
 /// A method that returns `None` leaves its step open, and [`run`] returns that step: the process
-/// ends there, or the test decides how to continue. The defaults are those of a host without
-/// faults.
-pub trait Host {
+/// ends there, or the test decides how to continue. The default methods are those of an environment
+/// without faults.
+pub trait Environment {
     /// The round.
     fn round(&mut self) -> &mut Round;
 
@@ -70,12 +71,12 @@ pub trait Host {
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input>;
 
     /// Requests a page before the round needs it, and keeps the response for [`Self::receive`].
-    /// `false` if the host does not look ahead.
+    /// Returns `false` if this environment sends no requests ahead.
     fn request_ahead(&mut self, _request: &Request) -> bool {
         false
     }
 
-    /// Drops all kept responses but the first `needed`.
+    /// Drops all kept responses except the first `needed`.
     fn drop_ahead(&mut self, _needed: usize) {}
 
     /// The nextLink in the beginning of the page that was requested ahead.
@@ -124,22 +125,22 @@ pub trait Host {
 }
 
 /// Runs a round from `input` on. Returns the step at which it stops: `Done`, `Fail`, or one that
-/// the host leaves open. `None` if the host ended the process between two steps.
-pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
+/// the environment leaves open. `None` if the environment ended the process between two steps.
+pub fn run(environment: &mut impl Environment, mut input: Input) -> Option<Step> {
     let mut is_acknowledged = input != Input::Delivered;
     for _ in 0..MAX_STEPS {
-        if !host.before_step(&input) {
+        if !environment.before_step(&input) {
             return None;
         }
-        let (now, chance) = (host.now(), host.chance());
-        let step = host.round().step(input, now, chance);
-        let needed = host.round().needed_ahead(&step);
-        host.drop_ahead(needed);
-        host.observe(&step);
+        let (now, chance) = (environment.now(), environment.chance());
+        let step = environment.round().step(input, now, chance);
+        let needed = environment.round().needed_ahead(&step);
+        environment.drop_ahead(needed);
+        environment.observe(&step);
         if uses_store(&step)
-            && let Some(error) = host.store_failure(&step)
+            && let Some(error) = environment.store_failure(&step)
         {
-            input = Input::HostFailed(error);
+            input = Input::StepFailed(error);
             continue;
         }
         match &step {
@@ -164,16 +165,16 @@ pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
             _ => {}
         }
         let request = match &step {
-            Step::Apply => host.round().next_request(now),
-            Step::Commit { .. } => {
-                host.next_link_ahead().and_then(|next| host.round().next_request_beyond(&next, now))
-            }
+            Step::Apply => environment.round().next_request(now),
+            Step::Commit { .. } => environment
+                .next_link_ahead()
+                .and_then(|next| environment.round().next_request_beyond(&next, now)),
             _ => None,
         };
-        if let Some(request) = request.filter(|request| host.request_ahead(request)) {
-            host.round().sent_ahead(request);
+        if let Some(request) = request.filter(|request| environment.request_ahead(request)) {
+            environment.round().sent_ahead(request);
         }
-        match execute(host, &step) {
+        match execute(environment, &step) {
             Some(next) => input = next,
             None => return Some(step),
         }
@@ -194,65 +195,69 @@ fn uses_store(step: &Step) -> bool {
     )
 }
 
-/// Executes a step. `None` if the host leaves it open, or it ends the round.
-fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
+/// Executes a step. `None` if the environment leaves it open, or it ends the round.
+fn execute(environment: &mut impl Environment, step: &Step) -> Option<Input> {
     match step {
         Step::Load => {
-            let record = host.stored().clone();
-            host.loaded(record.as_ref());
+            let record = environment.stored().clone();
+            environment.loaded(record.as_ref());
             Some(Input::Loaded(record.map(Box::new)))
         }
-        Step::SignIn(reason) => host.sign_in(reason.clone()),
-        Step::Fetch(url) => host.fetch(url, false),
-        Step::FetchMaster(url) => host.fetch(url, true),
-        Step::Receive => host.receive(),
+        Step::SignIn(reason) => environment.sign_in(reason.clone()),
+        Step::Fetch(url) => environment.fetch(url, false),
+        Step::FetchMaster(url) => environment.fetch(url, true),
+        Step::Receive => environment.receive(),
         Step::StoreThrottle(until) => {
-            host.store_throttle(*until);
+            environment.store_throttle(*until);
             Some(Input::ThrottleStored)
         }
-        Step::Sleep(wait, reason) => host.wait(*wait, *reason),
-        Step::Apply => Some(Input::Applied(Box::new(host.apply()))),
-        Step::Deliver(delivery) => host.deliver(*delivery),
+        Step::Sleep(wait, reason) => environment.wait(*wait, *reason),
+        Step::Apply => Some(Input::Applied(Box::new(environment.apply()))),
+        Step::Deliver(delivery) => environment.deliver(*delivery),
         Step::AwaitAcknowledgement => Some(Input::Acknowledged),
         Step::Commit { expect, record } => {
-            let is_current = may_store(host, expect.as_deref());
+            let is_current = may_store(environment, expect.as_deref());
             if is_current {
-                host.commit(record);
+                environment.commit(record);
             }
-            Some(store(host, is_current, record))
+            Some(store(environment, is_current, record))
         }
         Step::SaveRecord { expect, record } => {
-            host.save_record(record);
-            let is_current = may_store(host, expect.as_deref());
-            Some(store(host, is_current, record))
+            environment.save_record(record);
+            let is_current = may_store(environment, expect.as_deref());
+            Some(store(environment, is_current, record))
         }
         Step::SaveMasters { expect, record } => {
-            let is_current = may_store(host, expect.as_deref());
+            let is_current = may_store(environment, expect.as_deref());
             if is_current {
-                host.save_masters(record);
+                environment.save_masters(record);
             }
-            Some(store(host, is_current, record))
+            Some(store(environment, is_current, record))
         }
-        Step::Sweep { after, completed } => host.sweep(after.as_deref(), completed).map(Input::Swept),
-        Step::AskCaller(error) => Some(Input::Decided(host.decide(error))),
+        Step::Sweep { after, completed } => environment.sweep(after.as_deref(), completed).map(Input::Swept),
+        Step::AskCaller(error) => Some(Input::Decided(environment.decide(error))),
         Step::Done | Step::Fail(_) => None,
     }
 }
 
 /// Compares the stored revision with the one that a step expects. Only another process may have
 /// changed it.
-fn may_store(host: &mut impl Host, expect: Option<&str>) -> bool {
-    let is_current = Record::may_follow(host.stored().as_ref(), expect);
-    assert!(is_current || host.has_rival(), "invariant 11: {expect:?} is expected, but {:?}", host.stored());
-    is_current && !host.commits_first()
+fn may_store(environment: &mut impl Environment, expect: Option<&str>) -> bool {
+    let is_current = Record::may_follow(environment.stored().as_ref(), expect);
+    assert!(
+        is_current || environment.has_rival(),
+        "invariant 11: {expect:?} is expected, but {:?}",
+        environment.stored()
+    );
+    is_current && !environment.commits_first()
 }
 
 /// Stores a record as a real store would return it.
-fn store(host: &mut impl Host, is_current: bool, record: &Record) -> Input {
+fn store(environment: &mut impl Environment, is_current: bool, record: &Record) -> Input {
     if !is_current {
-        host.conflicted();
+        environment.conflicted();
         return Input::Conflict;
     }
-    *host.stored() = Some(Record::read(serde_json::to_value(record).unwrap()).unwrap());
+    *environment.stored() = Some(Record::read(serde_json::to_value(record).unwrap()).unwrap());
     Input::Committed
 }

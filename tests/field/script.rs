@@ -18,13 +18,13 @@ use deltalink::protocol::round::{Delivery, Input, Round, RoundConfig, Step, Toke
 use deltalink::protocol::time::{Duration, Instant};
 use serde_json::{Value, json};
 
-use crate::driver::{self, Host};
+use crate::driver::{self, Environment};
 
 const ROOT: &str = "https://graph.microsoft.com/v1.0";
-/// Small, so that a sweep takes several chunks.
+/// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.
 const CHUNK: usize = 3;
 
-/// A page with these items. `link` is `next NAME` or `delta NAME`: the request for it is `/NAME`.
+/// A page with these items. `link` is `next NAME` or `delta NAME`; the path of the link is `/NAME`.
 pub fn page(items: Value, link: &str) -> Value {
     let (kind, name) = link.split_once(' ').unwrap();
     let mut page = json!({ "value": items });
@@ -41,7 +41,7 @@ pub fn error(code: &str, message: &str) -> Value {
 pub struct Script {
     endpoint: Rc<Endpoint>,
     query: Rc<Query>,
-    replies: HashMap<String, VecDeque<(u16, Value)>>,
+    responses: HashMap<String, VecDeque<(u16, Value)>>,
     /// The requests, as paths below the root.
     pub requests: Vec<String>,
     /// The stored record.
@@ -73,7 +73,7 @@ impl Script {
         Self {
             endpoint: Rc::clone(&endpoint),
             query: Rc::clone(&query),
-            replies: HashMap::new(),
+            responses: HashMap::new(),
             requests: Vec::new(),
             state: None,
             rows: BTreeMap::new(),
@@ -105,15 +105,15 @@ impl Script {
 
     /// Adds a response with a status for the next request for this path.
     pub fn on_status(&mut self, path: &str, status: u16, body: Value) -> &mut Self {
-        self.replies.entry(path.to_owned()).or_default().push_back((status, body));
+        self.responses.entry(path.to_owned()).or_default().push_back((status, body));
         self
     }
 
     /// Removes all responses of each path except the last one.
     pub fn keep_last_responses(&mut self) {
-        for replies in self.replies.values_mut() {
-            while replies.len() > 1 {
-                replies.pop_front();
+        for responses in self.responses.values_mut() {
+            while responses.len() > 1 {
+                responses.pop_front();
             }
         }
     }
@@ -159,7 +159,7 @@ impl Running<'_> {
     }
 }
 
-impl Host for Running<'_> {
+impl Environment for Running<'_> {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }
@@ -194,8 +194,8 @@ impl Host for Running<'_> {
         let path = url.replace(ROOT, "");
         self.script.requests.push(path.clone());
         self.script.now += self.script.latency;
-        let replies = self.script.replies.get_mut(&path);
-        let Some((status, body)) = replies.and_then(VecDeque::pop_front) else {
+        let responses = self.script.responses.get_mut(&path);
+        let Some((status, body)) = responses.and_then(VecDeque::pop_front) else {
             panic!("{path} is not expected after {:?}", self.script.requests);
         };
         if status == 0 {

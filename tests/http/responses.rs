@@ -1,4 +1,4 @@
-//! Reads real responses of Graph with the page reader. The corpus is not part of this project;
+//! Reads real responses of Graph with the page parser. The corpus is not part of this project;
 //! without it the test counts as skipped.
 
 use deltalink::web::json::Json;

@@ -50,7 +50,7 @@ impl Tab {
     }
 
     fn step(&mut self, input: Input) {
-        for action in self.schedule.step(input, self.now, self.rng.share()) {
+        for action in self.schedule.step(input, self.now, self.rng.fraction()) {
             match action {
                 Action::StartRound { key, .. } => self.start_round(key.parse().unwrap()),
                 Action::StopRound { key, finishes_page } => {
@@ -68,7 +68,7 @@ impl Tab {
         let minute_ago = self.now - Duration::from_millis(60_000.0);
         let in_last_minute = self.starts.iter().filter(|start| **start > minute_ago).count();
         assert!(in_last_minute <= MAX_STARTS, "seed {}: {in_last_minute} starts in a minute", self.seed);
-        let length = 10.0 + self.rng.share() * (LONGEST_ROUND - 10.0);
+        let length = 10.0 + self.rng.fraction() * (LONGEST_ROUND - 10.0);
         let query = &mut self.queries[at];
         assert!(query.round_ends.is_none(), "seed {}: two rounds of query {at} at once", self.seed);
         query.round_ends = Some(self.now + Duration::from_millis(length));

@@ -25,9 +25,9 @@ use deltalink::protocol::time::{Duration, Instant};
 use fake_graph::{Response, World};
 use serde_json::{Value, json};
 
-use crate::driver::{self, Host};
-use crate::schedule::rng::Rng;
-use crate::schedule::{START, Schedule, Turn};
+use crate::driver::{self, Environment};
+use crate::scenario::rng::Rng;
+use crate::scenario::{START, Scenario, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 /// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.
@@ -84,7 +84,7 @@ pub struct Bench {
     rng: Rng,
     pub counts: HashMap<String, u64>,
     pub steps: u64,
-    /// The names of all rows of a drive, with the revision they belong to.
+    /// The names of all rows of a drive, with the revision of the record that they belong to.
     names: Option<(String, KnownNames)>,
     /// The report of the last round that ended.
     pub report: Report,
@@ -106,28 +106,28 @@ fn options(call: &Value, organizer: &str) -> Options {
 }
 
 impl Bench {
-    pub fn new(schedule: &Schedule) -> Self {
+    pub fn new(scenario: &Scenario) -> Self {
         let root = format!("{ORIGIN}/w/model/v1.0");
-        let world = schedule.world(root.clone());
-        let options = options(&schedule.query, world.me().0);
-        let query = match schedule.call {
+        let world = scenario.world(root.clone());
+        let options = options(&scenario.query, world.me().0);
+        let query = match scenario.call {
             "orgContacts" => query::org_contacts(Options { organizer: None, ..options }),
             "events" => query::events(Options { organizer: None, ..options }),
             "callRecordings" => query::call_recordings(options),
-            _ => query::track(schedule.path, Options { organizer: None, ..options }),
+            _ => query::track(scenario.path, Options { organizer: None, ..options }),
         };
         let mut bench = Self {
-            name: schedule.collection,
+            name: scenario.collection,
             world,
             query: Rc::new(query.unwrap()),
             endpoint: Rc::new(Endpoint::parse(&root).unwrap()),
-            is_app_only: schedule.needs_app_token(),
+            is_app_only: scenario.needs_app_token(),
             token: String::new(),
             store: Store::default(),
             copy: BTreeMap::new(),
             now: START,
-            seed: schedule.seed,
-            rng: Rng(schedule.seed),
+            seed: scenario.seed,
+            rng: Rng(scenario.seed),
             counts: HashMap::new(),
             steps: 0,
             names: None,
@@ -234,7 +234,7 @@ impl Bench {
 
     /// Compares the mirror with the tables of the fake Graph, and the copy of the consumer with the
     /// mirror.
-    pub fn check(&mut self, schedule: &Schedule) {
+    pub fn check(&mut self, scenario: &Scenario) {
         let items = self.items();
         let sides = self
             .store
@@ -242,7 +242,7 @@ impl Bench {
             .iter()
             .filter_map(|(id, row)| Some((id.strip_prefix('\0')?.to_owned(), row.item.clone())))
             .collect();
-        schedule.check(&mut self.world, &items, &sides);
+        scenario.check(&mut self.world, &items, &sides);
         for (id, row) in self.store.items() {
             assert!(row.staged.is_none(), "{id}: a staged set after a complete round");
             if row.item["type"] == "occurrence" {
@@ -253,7 +253,7 @@ impl Bench {
                 );
             }
         }
-        if schedule.delivers_every_page() {
+        if scenario.delivers_every_page() {
             let (copied, mirrored): (BTreeSet<&String>, BTreeSet<&String>) =
                 (self.copy.keys().collect(), items.keys().collect());
             assert!(
@@ -269,8 +269,8 @@ impl Bench {
         }
     }
 
-    /// Fails if Graph does not support a request, or if a requested link differs from the one that
-    /// the world sent.
+    /// Fails if the fake Graph did not expect a request, or if a requested link differs from the
+    /// one that the world sent.
     pub fn check_log(&self) {
         for entry in self.world.log().as_array().into_iter().flatten() {
             assert_ne!(entry["kind"], "unexpected", "{entry}");
@@ -279,7 +279,7 @@ impl Bench {
     }
 }
 
-/// A running round of a bench: the host of the driver.
+/// A running round of a bench: the environment of the driver.
 struct Running<'a> {
     bench: &'a mut Bench,
     turn: Option<&'a Turn>,
@@ -353,7 +353,7 @@ impl Running<'_> {
         self.turn.is_none_or(|turn| turn.looks_ahead)
     }
 
-    /// The nextLink in the beginning of a page. `None` in schedules that look ahead only when the
+    /// The nextLink in the beginning of a page. `None` in scenarios that look ahead only when the
     /// whole page has arrived.
     fn next_link_in(&self, response: &Response) -> Option<String> {
         if response.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
@@ -403,6 +403,7 @@ impl Running<'_> {
         }
         match page::parse(&body) {
             Ok(page) => {
+                // `WATCH=text` prints the received items whose ids contain the text.
                 if let Ok(id) = std::env::var("WATCH") {
                     for item in page
                         .items
@@ -424,7 +425,7 @@ impl Running<'_> {
     }
 }
 
-impl Host for Running<'_> {
+impl Environment for Running<'_> {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }
@@ -447,7 +448,7 @@ impl Host for Running<'_> {
     }
 
     fn chance(&mut self) -> f64 {
-        self.bench.rng.share()
+        self.bench.rng.fraction()
     }
 
     fn before_step(&mut self, input: &Input) -> bool {
@@ -560,7 +561,7 @@ impl Host for Running<'_> {
 
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         if let Some(summary) = self.applier.sweep_unread(after, completed) {
-            self.bench.count("sweep without a reading");
+            self.bench.count("sweep without a read");
             return Some(summary);
         }
         self.bench.count("sweep");
@@ -574,7 +575,7 @@ impl Host for Running<'_> {
     }
 }
 
-/// Whether one seed is replayed: its steps are printed then.
+/// Whether one seed is replayed, and its steps are printed.
 fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }

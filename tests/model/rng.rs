@@ -25,7 +25,7 @@ impl Rng {
         of[self.below(of.len() as u64) as usize]
     }
 
-    pub fn share(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -96,9 +96,12 @@ const throwing = () => {
 // The round ends with "protocol", except for a body that hangs and for refusals.
 const invalidResponses = {
   "has a body that cannot be read": [() => Object.defineProperty(responseOf({}), "body", { get: throwing })],
-  "has a reader that hangs and cannot be cancelled": [() => reading(() => new Promise(() => {})), "network"],
-  "has a reader that returns strings": [() => reading(async () => ({ value: "{}", done: false }))],
-  "has a reader that returns bytes that are not UTF-8": [
+  "has a stream reader that hangs and cannot be cancelled": [
+    () => reading(() => new Promise(() => {})),
+    "network",
+  ],
+  "has a stream reader that returns strings": [() => reading(async () => ({ value: "{}", done: false }))],
+  "has a stream reader that returns bytes that are not UTF-8": [
     () => reading(async () => ({ value: Uint8Array.of(255), done: false })),
   ],
   "has headers that can be read only once": [() => readOnce("headers", new Headers())],

@@ -155,7 +155,7 @@ test("the message of a 403 says what to do for the kind of query", async () => {
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "forbidden",
-    message: /the token lacks the permission, or the user the right/,
+    message: /the token lacks the permission, or the user is not allowed/,
   });
   await client.close();
 });

@@ -223,7 +223,7 @@ test("an unknown name is refused at the call", async () => {
   await assert.rejects(fakeGraph({ settings: { pages: 3 } }), /no option pages/);
   const graph = await fakeGraph();
   assert.throws(() => graph.fault("flood"), /no fault "flood"/);
-  assert.throws(() => graph.fault("network", { sort: "next" }), /no member sort/);
+  assert.throws(() => graph.fault("network", { sort: "next" }), /no property sort/);
   assert.throws(() => graph.add("cars"), /no collection "cars"/);
   assert.throws(() => graph.remove("users", "nobody"), /there is no nobody in users/);
   assert.throws(() => graph.items("cars"), /no collection cars/);

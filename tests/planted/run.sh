@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows that the model tests find bugs: patches twenty bugs into a copy of the sources and enables
-# them one at a time. One of a thousand schedules, or a test of tests/field, must find each. Update
+# them one at a time. One of a thousand scenarios, or a test of tests/field, must find each. Update
 # `bugs.patch` when it no longer applies to the sources.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

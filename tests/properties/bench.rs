@@ -1,5 +1,5 @@
-//! A service, a token source and a store that follow a list of replies, and check the requests of a
-//! round.
+//! A service, a token source and a store that react to a round as a list says, and check its
+//! requests.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -19,7 +19,7 @@ use deltalink::protocol::series::SeriesSummary;
 use deltalink::protocol::time::{Duration, Instant};
 use url::Url;
 
-use crate::driver::{self, Host};
+use crate::driver::{self, Environment};
 
 const NEVER: Instant = Instant::from_millis(0.0);
 const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
@@ -33,9 +33,9 @@ const JITTER: f64 = 0.37;
 /// sign-ins, three resets.
 const MAX_FAULTS: u64 = 40;
 
-/// A reply of the service, the token source or the store.
+/// How the service, the token source or the store reacts to the round next.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub enum Reaction {
     /// A page with a nextLink of this name. It is empty, or has an item that makes progress or not.
     Next(u8, Option<bool>),
     /// An empty page with a deltaLink of this name.
@@ -102,13 +102,14 @@ pub struct Bench {
     limiter: RateLimiter,
     /// The stored throttle of the scope: its end, and when it was stored.
     stored_throttle: Option<(Instant, Instant)>,
-    /// The earliest time for a request, by the replies of Graph.
+    /// The earliest time at which Graph permits a request.
     floor: Instant,
-    /// The earliest time that a next process knows, if the store failed to store the last throttle.
+    /// The earliest time that the next process knows, if the store failed to store the last
+    /// throttle.
     known_floor: Option<Instant>,
     /// Every link that Graph sent.
     sent_links: HashSet<String>,
-    /// Whether Graph had sent the last link before.
+    /// Whether the last link is one that Graph had sent before.
     is_repeated: bool,
     names: u64,
 }
@@ -177,10 +178,14 @@ impl Bench {
         link
     }
 
-    /// Runs one round on these replies, and on deltaLinks once they are used up. The token source,
-    /// the service and the store each take the next reply if it is for them, otherwise they have no
-    /// fault.
-    pub fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, max_requests: u64) -> End {
+    /// Runs one round. The token source, the service and the store each take the next reaction from
+    /// the list if it is one of theirs, and otherwise work without a fault. Once the list is used
+    /// up, the service sends deltaLinks.
+    pub fn round(
+        &mut self,
+        reactions: &mut Peekable<impl Iterator<Item = Reaction>>,
+        max_requests: u64,
+    ) -> End {
         let config = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
@@ -195,7 +200,7 @@ impl Bench {
             round: Round::new(config, self.now),
             resume_link: self.resume_link(),
             bench: self,
-            replies,
+            reactions,
             max_requests,
             counts: Counts::default(),
             summary: PageSummary::default(),
@@ -226,18 +231,18 @@ struct Counts {
     requests: u64,
     pages: u64,
     masters: u64,
-    /// Responses without a page, and pages whose link Graph had sent before.
+    /// Responses without a page, and pages with a link that Graph had sent before.
     faults: u64,
     /// Faults since the last accepted page.
     faults_in_a_row: u64,
-    /// Tokens for a refused request since the last accepted page.
+    /// Tokens requested because Graph refused one, since the last accepted page.
     sign_ins: u64,
 }
 
-/// A running round: the host that the driver needs.
-struct Running<'a, R: Iterator<Item = Reply>> {
+/// A running round: the environment of the driver.
+struct Running<'a, R: Iterator<Item = Reaction>> {
     bench: &'a mut Bench,
-    replies: &'a mut Peekable<R>,
+    reactions: &'a mut Peekable<R>,
     round: Round,
     /// The link that the first request must have, if the last round was interrupted.
     resume_link: Option<String>,
@@ -251,7 +256,7 @@ struct Running<'a, R: Iterator<Item = Reply>> {
     has_page: bool,
 }
 
-impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
+impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }
@@ -297,7 +302,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
     }
 
     fn store_failure(&mut self, step: &Step) -> Option<Box<Error>> {
-        self.replies.next_if(|reply| matches!(reply, Reply::NoStore))?;
+        self.reactions.next_if(|reaction| matches!(reaction, Reaction::NoStore))?;
         if matches!(step, Step::StoreThrottle(_)) {
             let floor = self.bench.stored_throttle.map_or(NEVER, |(until, _)| until.min(self.bench.floor));
             self.bench.known_floor = Some(floor);
@@ -306,7 +311,8 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
     }
 
     fn commits_first(&mut self) -> bool {
-        let has_conflict = self.replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some();
+        let has_conflict =
+            self.reactions.next_if(|reaction| matches!(reaction, Reaction::Conflict)).is_some();
         if has_conflict {
             self.bench.store = self.bench.store.as_ref().map(Record::next_revision);
         }
@@ -314,9 +320,12 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
     }
 
     fn sign_in(&mut self, reason: TokenReason) -> Option<Input> {
-        match self.replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
-            Some(Reply::NoToken(no_response)) => return Some(Input::Unreachable(no_response)),
-            Some(_) => return Some(Input::HostFailed(Error::new(Code::Interaction, "sign in"))),
+        match self
+            .reactions
+            .next_if(|reaction| matches!(reaction, Reaction::NoToken(_) | Reaction::Interaction))
+        {
+            Some(Reaction::NoToken(no_response)) => return Some(Input::Unreachable(no_response)),
+            Some(_) => return Some(Input::StepFailed(Error::new(Code::Interaction, "sign in"))),
             None => {}
         }
         if matches!(reason, TokenReason::Unauthorized | TokenReason::Claims(_)) {
@@ -328,7 +337,8 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
 
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
         self.check_url(url);
-        if let Some(Reply::Throttled(ms)) = self.replies.next_if(|reply| matches!(reply, Reply::Throttled(_)))
+        if let Some(Reaction::Throttled(ms)) =
+            self.reactions.next_if(|reaction| matches!(reaction, Reaction::Throttled(_)))
         {
             self.bench.throttle_by_another_query(Duration::from_millis(f64::from(ms)));
         }
@@ -343,7 +353,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
         assert!(bench.now >= bench.floor, "invariant 10: requested {:?} too early", bench.floor - bench.now);
         self.counts.requests += 1;
         assert!(self.counts.requests <= self.max_requests, "invariant 9: a round that does not end");
-        let input = self.reply(is_master)?;
+        let input = self.reaction(is_master)?;
         self.record_retry_after(&input);
         self.count(&input);
         Some(input)
@@ -371,7 +381,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
     }
 }
 
-impl<R: Iterator<Item = Reply>> Running<'_, R> {
+impl<R: Iterator<Item = Reaction>> Running<'_, R> {
     fn check_url(&mut self, url: &str) {
         let origin = Url::parse(url).unwrap().origin().ascii_serialization();
         assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
@@ -411,51 +421,63 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
         assert!(requests <= pages + faults + masters + 10, "invariant 9: {:?}", self.counts);
     }
 
-    /// The reply to a request. `None` if the process ends.
-    fn reply(&mut self, is_master: bool) -> Option<Input> {
+    /// The reaction to a request. `None` if the process ends.
+    fn reaction(&mut self, is_master: bool) -> Option<Input> {
         let bench = &mut *self.bench;
-        Some(match self.replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
-            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if is_master => {
-                Input::Master(SeriesSummary::default())
-            }
-            None => {
-                self.summary = PageSummary { items: 1, made_progress: true, ..PageSummary::default() };
-                let link = bench.new_link();
-                Input::Page(if self.replies.peek().is_some() { Link::Next(link) } else { Link::Delta(link) })
-            }
-            Some(Reply::Next(name, item)) => {
-                let made_progress = item == Some(true);
-                self.summary =
-                    PageSummary { items: u32::from(item.is_some()), made_progress, ..PageSummary::default() };
-                if made_progress && name % 5 == 0 {
-                    self.summary.missing_masters.push(format!("m{name}"));
-                    self.summary.new_ids.push(format!("f{name}"));
+        Some(
+            match self
+                .reactions
+                .next_if(|reaction| !matches!(reaction, Reaction::Conflict | Reaction::NoStore))
+            {
+                None | Some(Reaction::Next(..) | Reaction::Delta(_) | Reaction::Hostile(..)) if is_master => {
+                    Input::Master(SeriesSummary::default())
                 }
-                Input::Page(Link::Next(bench.link(&name.to_string())))
-            }
-            Some(Reply::Delta(name)) => {
-                self.summary = PageSummary::default();
-                Input::Page(Link::Delta(bench.link(&name.to_string())))
-            }
-            Some(Reply::Hostile(which, is_next)) => {
-                let link = HOSTILE[which].to_owned();
-                Input::Page(if is_next { Link::Next(link) } else { Link::Delta(link) })
-            }
-            Some(Reply::Refused(status, code, seconds, claims)) => {
-                let codes = if CODES[code].is_empty() { vec![] } else { vec![CODES[code].to_owned()] };
-                Input::Refused(Box::new(Refusal {
-                    status,
-                    codes,
-                    retry_after: seconds.map(|seconds| seconds.to_string()),
-                    claims: claims.map(|claims| format!("{{\"a\":{claims}}}")),
-                    message: Some(format!("at {ROOT}/contacts/delta?t={SECRET}{}", "x".repeat(60))),
-                    ..Refusal::default()
-                }))
-            }
-            Some(Reply::NoResponse(no_response)) => Input::Unreachable(no_response),
-            Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
-            Some(Reply::Crash) => return None,
-            Some(other) => unreachable!("{other:?} is not a reply to a request"),
-        })
+                None => {
+                    self.summary = PageSummary { items: 1, made_progress: true, ..PageSummary::default() };
+                    let link = bench.new_link();
+                    Input::Page(if self.reactions.peek().is_some() {
+                        Link::Next(link)
+                    } else {
+                        Link::Delta(link)
+                    })
+                }
+                Some(Reaction::Next(name, item)) => {
+                    let made_progress = item == Some(true);
+                    self.summary = PageSummary {
+                        items: u32::from(item.is_some()),
+                        made_progress,
+                        ..PageSummary::default()
+                    };
+                    if made_progress && name % 5 == 0 {
+                        self.summary.missing_masters.push(format!("m{name}"));
+                        self.summary.new_ids.push(format!("f{name}"));
+                    }
+                    Input::Page(Link::Next(bench.link(&name.to_string())))
+                }
+                Some(Reaction::Delta(name)) => {
+                    self.summary = PageSummary::default();
+                    Input::Page(Link::Delta(bench.link(&name.to_string())))
+                }
+                Some(Reaction::Hostile(which, is_next)) => {
+                    let link = HOSTILE[which].to_owned();
+                    Input::Page(if is_next { Link::Next(link) } else { Link::Delta(link) })
+                }
+                Some(Reaction::Refused(status, code, seconds, claims)) => {
+                    let codes = if CODES[code].is_empty() { vec![] } else { vec![CODES[code].to_owned()] };
+                    Input::Refused(Box::new(Refusal {
+                        status,
+                        codes,
+                        retry_after: seconds.map(|seconds| seconds.to_string()),
+                        claims: claims.map(|claims| format!("{{\"a\":{claims}}}")),
+                        message: Some(format!("at {ROOT}/contacts/delta?t={SECRET}{}", "x".repeat(60))),
+                        ..Refusal::default()
+                    }))
+                }
+                Some(Reaction::NoResponse(no_response)) => Input::Unreachable(no_response),
+                Some(Reaction::Malformed) => Input::Malformed(Malformed::NotJson),
+                Some(Reaction::Crash) => return None,
+                Some(other) => unreachable!("{other:?} is not a reaction to a request"),
+            },
+        )
     }
 }

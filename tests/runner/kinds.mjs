@@ -122,8 +122,8 @@ export function engines({ quick, budgets }) {
       const command =
         "cargo test --locked --no-run --message-format=json-render-diagnostics" +
         " --target wasm32-unknown-unknown -p deltalink --features http-tests" +
-        " --test browser --test http --test schedules";
-      // This optimization makes the schedules take two thirds of the time in each engine.
+        " --test browser --test http --test scenarios";
+      // This optimization makes the scenarios take two thirds of the time in each engine.
       const variables = { FAKE_ORIGIN: fake.origin, CARGO_PROFILE_DEV_OPT_LEVEL: "1" };
       const { code, output } = await run(command, log, variables);
       programs = [...output.matchAll(/"executable":"([^"]+\.wasm)"/g)].map(([, path]) => path);

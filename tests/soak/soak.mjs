@@ -47,9 +47,9 @@ try {
 process.exitCode = failed;
 
 /**
- * Faults in a third of all replies, without those that lose data (items without an id, an emptied
- * page), because no client can recover it. Each rule takes its share of the replies that the rules
- * before it left.
+ * Faults in a third of all responses, without those that lose data (items without an id, an emptied
+ * page), because no client can recover it. Each rule takes its share of the responses that the
+ * rules before it have left.
  */
 function worstFaults() {
   const kinds = [
@@ -69,7 +69,7 @@ function worstFaults() {
   ];
   const resets = Array.from({ length: 15 }, (_, spelling) => ({ name: "reset", spelling: spelling + 1 }));
   return [
-    // Each kind of fault hits one or two percent of the replies, which is a third in all.
+    // Each kind of fault hits one or two percent of the responses, which is a third in all.
     ...kinds.map((fault, at) => ({ match: { percent: at < 12 ? 2 : 1 }, times: null, fault })),
     { match: { percent: 1, kind: "delta" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
     { match: { percent: 1, kind: "next" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },

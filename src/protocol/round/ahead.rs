@@ -53,7 +53,8 @@ impl Round {
         self.request_ahead(next, 2, now)
     }
 
-    /// `distance`: 1 for the page after the current one, 2 for the page after that.
+    /// The request of the page at this distance from the current one, unless a limit of the caller
+    /// is reached, an escalation may follow, or a page in between was not requested.
     fn request_ahead(&self, next: &str, distance: u32, now: Instant) -> Option<Request> {
         let config = &self.config;
         let is_at_limit = config.max_pages.is_some_and(|max| self.report.pages + distance >= max)

@@ -9,8 +9,8 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::time::format_iso;
 
 impl Round {
-    /// Returns the error for the token of a signed-in user if Graph requires an app-only one. A
-    /// token whose claims cannot be read passes.
+    /// Returns an error if the token is that of a signed-in user and Graph requires an app-only
+    /// one. A token whose claims cannot be read is accepted.
     pub fn token_error(&self, identity: &Identity) -> Option<Box<Error>> {
         let resource = self.config.query.resource.filter(|resource| resource.app_only)?;
         let message = format!(
@@ -63,7 +63,7 @@ impl Round {
             403 => (
                 Code::Forbidden,
                 false,
-                "the token lacks the permission, or the user the right, to read this",
+                "the token lacks the permission, or the user is not allowed, to read this",
             ),
             404 => (
                 Code::NotFound,

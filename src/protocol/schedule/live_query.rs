@@ -6,7 +6,7 @@ use crate::protocol::time::{Duration, Instant};
 /// How long a query is kept after its last handle was stopped.
 const GRACE: Duration = Duration::from_millis(1000.0);
 /// How long a follower waits for a message of the leader.
-const REPLY_TIMEOUT: Duration = Duration::from_millis(3000.0);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(3000.0);
 /// How long a follower waits for a leader that hands over after its current page.
 const PAGE_TIMEOUT: Duration = Duration::from_millis(30_000.0);
 /// The longest interval after failures, unless `every` is longer.
@@ -161,7 +161,7 @@ impl LiveQuery {
         self.role = Role::Follower;
         actions.push(Action::Join { key: self.key.clone() });
         self.send_ping(tab, actions);
-        self.steal_at = Some(now + REPLY_TIMEOUT);
+        self.steal_at = Some(now + RESPONSE_TIMEOUT);
     }
 
     /// Tells the other tabs the options of this one.
@@ -176,7 +176,7 @@ impl LiveQuery {
     pub(super) fn visibility_changed(&mut self, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
         self.send_ping(tab, actions);
         if tab.is_visible && self.role == Role::Follower {
-            self.steal_at.get_or_insert(now + REPLY_TIMEOUT);
+            self.steal_at.get_or_insert(now + RESPONSE_TIMEOUT);
         }
     }
 
@@ -191,7 +191,7 @@ impl LiveQuery {
         self.reset_growth();
         if matches!(self.role, Role::Follower) {
             actions.push(Action::Post { key: self.key.clone(), message: Message::Sync });
-            self.steal_at.get_or_insert(now + REPLY_TIMEOUT);
+            self.steal_at.get_or_insert(now + RESPONSE_TIMEOUT);
         }
         self.is_sync_requested = true;
     }
@@ -213,7 +213,7 @@ impl LiveQuery {
         self.role = Role::Follower;
         self.published = None;
         self.steal_at = None;
-        self.check_at = Some(now + REPLY_TIMEOUT);
+        self.check_at = Some(now + RESPONSE_TIMEOUT);
         actions.push(Action::RequestLock { key: self.key.clone() });
     }
 
@@ -299,7 +299,7 @@ impl LiveQuery {
         let own = self.own_interval(tab);
         let next = plan.next_at.or_else(|| own.map(|own| now + own));
         self.check_at =
-            next.zip(own).map(|(next, own)| (next.max(now + REPLY_TIMEOUT) + own * 0.1 * chance).ceil());
+            next.zip(own).map(|(next, own)| (next.max(now + RESPONSE_TIMEOUT) + own * 0.1 * chance).ceil());
         let is_new_leader = self.plan.as_ref().is_none_or(|(leader, _)| *leader != from);
         let should_hand_over = tab.is_visible && !plan.is_visible;
         if is_new_leader || should_hand_over {
@@ -311,7 +311,7 @@ impl LiveQuery {
             self.post(Message::Sync, tab, actions);
         }
         if should_hand_over {
-            self.steal_at = Some(now + REPLY_TIMEOUT);
+            self.steal_at = Some(now + RESPONSE_TIMEOUT);
         }
         self.plan = Some((from, plan));
     }
@@ -322,7 +322,7 @@ impl LiveQuery {
         if !is_ready {
             actions.push(self.stop_round(true));
         }
-        let until = is_ready.then(|| now + REPLY_TIMEOUT);
+        let until = is_ready.then(|| now + RESPONSE_TIMEOUT);
         self.role = Role::HandingOver { to, until };
     }
 
@@ -371,7 +371,7 @@ impl LiveQuery {
             self.post(Message::RollCall, tab, actions);
         }
         if let Role::HandingOver { to, until } = &mut self.role {
-            *until = Some(now + REPLY_TIMEOUT);
+            *until = Some(now + RESPONSE_TIMEOUT);
             let message = Message::HandOver { to: to.clone(), is_ready: true };
             self.post(message, tab, actions);
         }
@@ -403,9 +403,10 @@ impl LiveQuery {
                     self.steal(actions);
                 } else if self.check_at.is_some_and(|at| at <= now) {
                     self.send_ping(tab, actions);
-                    self.steal_at.get_or_insert(now + REPLY_TIMEOUT);
+                    self.steal_at.get_or_insert(now + RESPONSE_TIMEOUT);
                     let own = self.own_interval(tab);
-                    self.check_at = own.map(|own| (now + REPLY_TIMEOUT + own * (1.0 + 0.1 * chance)).ceil());
+                    self.check_at =
+                        own.map(|own| (now + RESPONSE_TIMEOUT + own * (1.0 + 0.1 * chance)).ceil());
                 }
             }
             Role::HandingOver { to, until: Some(until) } if *until <= now => {

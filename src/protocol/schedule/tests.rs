@@ -1,4 +1,4 @@
-//! The rules of the schedule, seen by one tab. `tests/live.rs` runs schedules of five tabs.
+//! The rules of the schedule, seen by one tab. `tests/live.rs` tests up to five tabs.
 
 use std::collections::VecDeque;
 

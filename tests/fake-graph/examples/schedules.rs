@@ -1,11 +1,11 @@
-//! Prints the schedules of the model test as JSON, one a line, for tests outside of Rust:
+//! Prints the scenarios of the model test as JSON, one a line, for tests outside of Rust:
 //! `schedules FROM COUNT`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, dead_code)]
 
-#[path = "../../model/schedule.rs"]
-mod schedule;
+#[path = "../../model/scenario.rs"]
+mod scenario;
 
-use schedule::{START, Schedule, Turn};
+use scenario::{START, Scenario, Turn};
 use serde_json::{Value, json};
 
 fn turn(turn: &Turn) -> Value {
@@ -20,7 +20,7 @@ fn main() {
     let args: Vec<u64> =
         std::env::args().skip(1).map(|text| text.parse().expect("schedules FROM COUNT")).collect();
     for seed in args[0]..args[0] + args[1] {
-        let one = Schedule::of(seed);
+        let one = Scenario::of(seed);
         let turns: Vec<Value> = one.turns.iter().map(turn).collect();
         let line = json!({
             "seed": seed, "collection": one.collection, "call": one.call, "path": one.path,

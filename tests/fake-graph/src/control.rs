@@ -13,21 +13,21 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub struct Server {
     seed: u64,
-    base: String,
+    origin: String,
     worlds: BTreeMap<String, World>,
     world_count: u64,
 }
 
-type Reply = Result<Value, (u16, String)>;
+type ControlResult = Result<Value, (u16, String)>;
 
 fn bad_request(message: impl Into<String>) -> (u16, String) {
     (400, message.into())
 }
 
 impl Server {
-    /// A server without worlds. Links begin with `base`, for example `http://127.0.0.1:4010`.
-    pub fn new(seed: u64, base: impl Into<String>) -> Self {
-        Self { seed, base: base.into(), worlds: BTreeMap::new(), world_count: 0 }
+    /// A server without worlds. All links begin with `origin`, for example `http://127.0.0.1:4010`.
+    pub fn new(seed: u64, origin: impl Into<String>) -> Self {
+        Self { seed, origin: origin.into(), worlds: BTreeMap::new(), world_count: 0 }
     }
 
     /// The world with an id.
@@ -65,7 +65,7 @@ impl Server {
         response
     }
 
-    fn control(&mut self, request: &Request, now: u64) -> Reply {
+    fn control(&mut self, request: &Request, now: u64) -> ControlResult {
         let (path, query) = request.url.split_once('?').unwrap_or((&request.url, ""));
         let parts: Vec<String> = path.split('/').skip(1).map(|p| text::decode(p, false)).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -95,11 +95,11 @@ impl Server {
         }
     }
 
-    fn create(&mut self, body: &Value, now: u64) -> Reply {
+    fn create(&mut self, body: &Value, now: u64) -> ControlResult {
         let map = body.as_object().ok_or_else(|| bad_request("a world must be an object"))?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate"))
         {
-            return Err(bad_request(format!("a world has no member {key}")));
+            return Err(bad_request(format!("a world has no property {key}")));
         }
         self.world_count += 1;
         let id = match map.get("id") {
@@ -113,7 +113,7 @@ impl Server {
             .get("seed")
             .map_or(Some(self.seed.wrapping_add(self.world_count)), Value::as_u64)
             .ok_or_else(|| bad_request("seed must be a number"))?;
-        let root = format!("{}/w/{id}/v1.0", self.base);
+        let root = format!("{}/w/{id}/v1.0", self.origin);
         let mut world = World::new(seed, root.clone());
         if let Some(options) = map.get("options") {
             world.set_options(options).map_err(bad_request)?;
@@ -126,13 +126,13 @@ impl Server {
             "app": world.token("app", None, None, now),
         });
         let (user, address) = world.me();
-        let reply = json!({
+        let created = json!({
             "id": id, "root": root, "tokens": tokens, "user": { "id": user, "address": address },
             "seed": seed,
         });
         // Replaces a world with the same id.
         self.worlds.insert(id, world);
-        Ok(reply)
+        Ok(created)
     }
 }
 
@@ -163,7 +163,7 @@ fn populate(counts: &Value, now: u64) -> Result<Populate, (u16, String)> {
             "groups" => out.groups = n,
             "drive" => out.drive = n,
             "messages" => out.messages = n,
-            _ => return Err(bad_request(format!("populate has no member {key}"))),
+            _ => return Err(bad_request(format!("populate has no property {key}"))),
         }
     }
     Ok(out)
@@ -173,7 +173,14 @@ fn collection(name: &str) -> Result<Collection, (u16, String)> {
     Collection::named(name).ok_or_else(|| (404, format!("there is no collection {name}")))
 }
 
-fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body: &Value, now: u64) -> Reply {
+fn command(
+    world: &mut World,
+    method: &str,
+    rest: &[&str],
+    query: &[Param],
+    body: &Value,
+    now: u64,
+) -> ControlResult {
     match (method, rest) {
         ("GET", []) => {
             let (user, address) = world.me();

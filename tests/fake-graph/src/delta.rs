@@ -190,7 +190,7 @@ impl World {
             }
         }
         if !dropped.is_empty() {
-            for token in self.tokens.values_mut() {
+            for token in self.issued_links.values_mut() {
                 token.is_dead |= matches!(token.state, State::Page { round, .. } if dropped.contains(&round));
             }
         }
@@ -209,7 +209,7 @@ impl World {
         let Some(collection) = route.collection else {
             return Err(Failure::unexpected(400, "BadRequest", "No collection."));
         };
-        let known = self.tokens.get(text).filter(|t| t.collection == collection).cloned();
+        let known = self.issued_links.get(text).filter(|t| t.collection == collection).cloned();
         let stream = known.as_ref().and_then(|t| self.streams.get(t.stream)).cloned();
         let (Some(token), Some(stream)) = (known, stream) else {
             return Err(self.never_issued(collection, params));
@@ -275,7 +275,7 @@ impl World {
                         row: Arc::clone(row),
                         gone: None,
                         since: Some(point),
-                        links: Vec::new(),
+                        relations: Vec::new(),
                         is_slice: false,
                     }));
                 }

@@ -39,7 +39,7 @@ impl World {
         now: u64,
     ) -> bool {
         let seq = self.bump();
-        self.tables.entry(collection).or_default().link(seq, now, id, relation, target, is_member)
+        self.tables.entry(collection).or_default().set_relation(seq, now, id, relation, target, is_member)
     }
 
     // ---- events ----
@@ -214,8 +214,8 @@ impl World {
         format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"))
     }
 
-    /// An item and everything below it. Graph reports a folder before its content (graph-facts 7
-    /// anomaly 16).
+    /// The ids of an item and of everything below it, a folder before its content, as Graph reports
+    /// them (graph-facts 7 anomaly 16).
     pub(crate) fn with_content(&self, id: &str, owner: &str) -> Vec<String> {
         let mut ids = vec![id.to_owned()];
         let rows = self.tables.get(&Collection::Drive).map(|t| t.present(owner)).unwrap_or_default();
@@ -316,7 +316,7 @@ impl World {
             "reason",
         ];
         if let Some(key) = edit.keys().find(|k| !KNOWN.contains(&k.as_str())) {
-            return Err(format!("an edit has no member {key}"));
+            return Err(format!("an edit has no property {key}"));
         }
         let name = text(edit, "collection").unwrap_or("");
         let collection = Collection::named(name).ok_or_else(|| format!("there is no collection {name:?}"))?;
@@ -531,7 +531,7 @@ impl World {
                 .tables
                 .get(&collection)
                 .and_then(|t| t.get(id))
-                .and_then(|v| v.links.get(&relation))
+                .and_then(|v| v.relations.get(&relation))
                 .map(|l| l.iter().filter(|(_, t)| t.1).map(|(k, _)| k.clone()).collect())
                 .unwrap_or_default();
             let list = |value: &Value| -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::response::{AUTHORIZATION, Failure, json_headers};
 use crate::rng::mix;
 use crate::route::{Collection, Route};
 use crate::text::base64;
-use crate::world::{Entry, State, World};
+use crate::world::{LogEntry, State, World};
 use serde_json::{Map, Value, json};
 
 /// The names of all faults.
@@ -89,8 +89,8 @@ pub(crate) struct Rule {
     pub(crate) anchor: Option<crate::world::State>,
 }
 
-/// The properties of a request that a rule can match.
-pub(crate) struct Seen<'a> {
+/// The properties of a request that a rule compares.
+pub(crate) struct RequestProperties<'a> {
     pub(crate) collection: Option<Collection>,
     pub(crate) kind: &'a str,
     pub(crate) url: &'a str,
@@ -102,14 +102,14 @@ impl Rule {
     pub(crate) fn read(value: &Value, id: u64, serial: u64) -> Result<Self, String> {
         let map = value.as_object().ok_or("a fault rule must be an object")?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "match" | "times" | "fault")) {
-            return Err(format!("a fault rule has no member {key}"));
+            return Err(format!("a fault rule has no property {key}"));
         }
         let empty = Map::new();
         let matches = map.get("match").and_then(Value::as_object).unwrap_or(&empty);
         if let Some(key) = matches.keys().find(|k| {
             !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over" | "percent")
         }) {
-            return Err(format!("match has no member {key}"));
+            return Err(format!("match has no property {key}"));
         }
         let collection = match matches.get("collection") {
             None | Some(Value::Null) => None,
@@ -162,16 +162,16 @@ impl Rule {
     }
 
     /// Counts a matching request. Returns whether the rule acts on it.
-    pub(crate) fn acts_on(&mut self, seen: &Seen<'_>) -> bool {
+    pub(crate) fn acts_on(&mut self, request: &RequestProperties<'_>) -> bool {
         let kind = match self.kind.as_str() {
-            "any" => seen.kind != "preflight",
-            kind => kind == seen.kind,
+            "any" => request.kind != "preflight",
+            kind => kind == request.kind,
         };
         let fits = kind
-            && self.collection.is_none_or(|c| seen.collection == Some(c))
-            && self.url.as_deref().is_none_or(|u| seen.url.contains(u))
-            && self.page_size_over.is_none_or(|n| seen.page_size.is_none_or(|s| s > n))
-            && self.tokens_before.is_none_or(|n| seen.token_serial <= n);
+            && self.collection.is_none_or(|c| request.collection == Some(c))
+            && self.url.as_deref().is_none_or(|u| request.url.contains(u))
+            && self.page_size_over.is_none_or(|n| request.page_size.is_none_or(|s| s > n))
+            && self.tokens_before.is_none_or(|n| request.token_serial <= n);
         if !fits {
             return false;
         }
@@ -380,7 +380,7 @@ impl World {
             "poisoned" => {
                 // A link of the service that it always refuses (graph-facts 2.4).
                 failure.status = status.unwrap_or(500);
-                if let Some(token) = token.and_then(|t| self.tokens.get_mut(t)) {
+                if let Some(token) = token.and_then(|t| self.issued_links.get_mut(t)) {
                     token.poison = Some((failure.status, failure.code.clone()));
                 }
             }
@@ -401,7 +401,7 @@ impl World {
         at: usize,
         fault: &Rule,
         now: u64,
-        entry: &mut Entry,
+        entry: &mut LogEntry,
     ) -> Response {
         entry.items = page.value.len();
         let count = fault.number("n").and_then(|n| usize::try_from(n).ok());
@@ -413,7 +413,7 @@ impl World {
                 if page.next.is_none() { page.next = link } else { page.delta = link }
             }
             "same_link" => {
-                let origin = self.root.strip_suffix(&self.base).unwrap_or("");
+                let origin = self.root.strip_suffix(&self.root_path).unwrap_or("");
                 page.next = Some(format!("{origin}{}", request.url));
                 page.delta = None;
             }
@@ -437,7 +437,7 @@ impl World {
                 }
             }
             "foreign_link" | "relative_link" => {
-                let origin = self.root.strip_suffix(&self.base).unwrap_or("").to_owned();
+                let origin = self.root.strip_suffix(&self.root_path).unwrap_or("").to_owned();
                 let change = |link: String| match (fault.text("link"), fault.text("origin")) {
                     (Some(whole), _) => whole.to_owned(),
                     (None, Some(other)) => link.replacen(&origin, other, 1),

@@ -7,9 +7,9 @@ use crate::text::{Param, encode};
 use crate::world::{State, World, is_token_name};
 use serde_json::json;
 
-/// A link that the world has sent.
+/// A link that the world has sent. The world finds it by its token.
 #[derive(Debug, Clone)]
-pub(crate) struct Token {
+pub(crate) struct IssuedLink {
     pub(crate) collection: Collection,
     pub(crate) state: State,
     /// Path and query below the root, as issued.
@@ -129,9 +129,9 @@ impl World {
             _ => format!("{path}?{}={text}", if is_next != swap { "$skiptoken" } else { "$deltatoken" }),
         };
         let whole = format!("{}{link}", self.root);
-        self.tokens.insert(
+        self.issued_links.insert(
             text,
-            Token {
+            IssuedLink {
                 collection,
                 state,
                 link,

@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     /// The last change that the client has seen; `None` in a full round.
     pub(crate) since: Option<u64>,
     /// The relationships to report, each with its targets and whether each target is in the set.
-    pub(crate) links: Vec<(String, Vec<(String, bool)>)>,
+    pub(crate) relations: Vec<(String, Vec<(String, bool)>)>,
     /// Whether it is a further slice of an item, which must not be on the same page.
     pub(crate) is_slice: bool,
 }
@@ -63,8 +63,13 @@ impl World {
     pub(crate) fn full(&self, spec: &Spec) -> Vec<Entry> {
         let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
         let rows = table.present(&spec.owner);
-        let entry =
-            |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), is_slice: false };
+        let entry = |row: Arc<Version>| Entry {
+            row,
+            gone: None,
+            since: None,
+            relations: Vec::new(),
+            is_slice: false,
+        };
         match spec.collection {
             Collection::Events => self.full_events(table, rows, spec).into_iter().map(entry).collect(),
             c if c.is_directory() => {
@@ -132,7 +137,7 @@ impl World {
             row,
             gone,
             since: Some(since),
-            links: Vec::new(),
+            relations: Vec::new(),
             is_slice: false,
         };
         match spec.collection {
@@ -185,7 +190,7 @@ impl World {
             row: Arc::clone(row),
             gone,
             since: Some(since),
-            links: Vec::new(),
+            relations: Vec::new(),
             is_slice: false,
         };
         let mut masters: BTreeSet<String> = BTreeSet::new();
@@ -245,9 +250,9 @@ impl World {
         let (mut out, mut later) = (Vec::new(), Vec::new());
         for row in rows {
             let gone = row.gone.map(|g| g.reason);
-            let mut links = Vec::new();
+            let mut relations = Vec::new();
             for (relation, targets) in
-                row.links.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r))
+                row.relations.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r))
             {
                 let is_new = since.is_none_or(|s| row.created > s);
                 let wanted = |(at, is_member): &(u64, bool)| {
@@ -256,11 +261,11 @@ impl World {
                 let list: Vec<(String, bool)> =
                     targets.iter().filter(|(_, t)| wanted(t)).map(|(id, t)| (id.clone(), t.1)).collect();
                 if !list.is_empty() {
-                    links.push((relation.clone(), list));
+                    relations.push((relation.clone(), list));
                 }
             }
             let mut first = Vec::new();
-            for (relation, list) in links {
+            for (relation, list) in relations {
                 for (n, part) in list.chunks(slice).enumerate() {
                     let part = (relation.clone(), part.to_vec());
                     if n == 0 {
@@ -272,14 +277,14 @@ impl World {
                                 row: Arc::clone(&row),
                                 gone: None,
                                 since,
-                                links: vec![part],
+                                relations: vec![part],
                                 is_slice: true,
                             },
                         ));
                     }
                 }
             }
-            out.push(Entry { row, gone, since, links: first, is_slice: false });
+            out.push(Entry { row, gone, since, relations: first, is_slice: false });
         }
         later.sort_by_key(|(n, _)| *n);
         out.extend(later.into_iter().map(|(_, e)| e));
@@ -370,15 +375,15 @@ impl World {
             }
             _ => {}
         }
-        for (relation, list) in &entry.links {
+        for (relation, list) in &entry.relations {
             let targets: Value = list
                 .iter()
-                .map(|(target, is_member)| {
-                    let mut link = json!({ "@odata.type": "#microsoft.graph.user", "id": target });
-                    if let (false, Some(map)) = (*is_member, link.as_object_mut()) {
+                .map(|(id, is_member)| {
+                    let mut target = json!({ "@odata.type": "#microsoft.graph.user", "id": id });
+                    if let (false, Some(map)) = (*is_member, target.as_object_mut()) {
                         map.insert("@removed".to_owned(), json!({ "reason": "deleted" }));
                     }
-                    link
+                    target
                 })
                 .collect();
             out.insert(format!("{relation}@delta"), targets);
@@ -458,7 +463,7 @@ impl World {
         let Some(table) = self.tables.get(&collection) else { return Vec::new() };
         let rows = table.present(&owner).into_iter().map(|v| {
             let mut item = v.item.clone();
-            for (relation, targets) in &v.links {
+            for (relation, targets) in &v.relations {
                 let current: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
                 let value = if relation == "manager" {
                     current.first().map_or(Value::Null, |m| m.as_str().into())
@@ -504,7 +509,7 @@ fn is_tracked(row: &Version, spec: &Spec, since: u64) -> bool {
         return true;
     }
     let related = row
-        .links
+        .relations
         .iter()
         .filter(|(r, _)| shows_relation(spec, r))
         .any(|(_, t)| t.values().any(|(at, _)| *at > since));

@@ -288,11 +288,11 @@ async fn wait_for_end(has_lifeline: bool) {
 
 async fn run(args: Args) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
-    let base = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
-    let server = Arc::new(Mutex::new(Server::new(args.seed, base.clone())));
+    let origin = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
+    let server = Arc::new(Mutex::new(Server::new(args.seed, origin.clone())));
     let app = App { server, dir: args.dir.map(Arc::new), is_verbose: args.is_verbose };
     let router = Router::new().fallback(respond).with_state(app);
-    println!("fake-graph listening on {base}");
+    println!("fake-graph listening on {origin}");
     io::stdout().flush()?;
     let serving = axum::serve(Loopback(listener), router.into_make_service_with_connect_info::<Cut>());
     // Ends at once, without waiting for open connections.

@@ -65,7 +65,7 @@ choice!(
     }
 );
 choice!(
-    /// The repeated items (graph-facts 2.2, 7 anomaly 14).
+    /// Which items are repeated (graph-facts 2.2, 7 anomaly 14).
     Duplicates {
         /// Nothing.
         None = "none",
@@ -170,7 +170,7 @@ options! {
     filter_empty_pages: u64 = 1,
     /// Send the deltaLink on an additional empty page.
     trailing_empty_page: bool = false,
-    /// The repeated items.
+    /// Which items are repeated.
     duplicates: Duplicates = Duplicates::None,
     /// Shuffle the items of a round (graph-facts 2.2).
     reorder: bool = false,

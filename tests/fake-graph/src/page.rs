@@ -55,7 +55,7 @@ impl Page {
 /// An item with `@removed` at its end, as in Outlook and the directory (graph-facts 2.2).
 fn item_text(item: &Map<String, Value>) -> String {
     let (last, first): (Vec<_>, Vec<_>) = item.iter().partition(|(k, _)| *k == "@removed");
-    let members: Vec<String> =
+    let properties: Vec<String> =
         first.into_iter().chain(last).map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
-    format!("{{{}}}", members.join(","))
+    format!("{{{}}}", properties.join(","))
 }

@@ -10,7 +10,7 @@ use crate::world::{Caller, World};
 use serde_json::{Map, Value, json};
 
 const MINUTE: i64 = 60_000;
-/// From this lifetime on, the Teams resources require a lifecycle URL.
+/// A subscription to a Teams resource with a longer lifetime requires a lifecycle URL.
 const LIFECYCLE_AFTER: i64 = 60 * MINUTE;
 /// The longest `clientState` (Graph's page "subscription resource type").
 const MAX_CLIENT_STATE: usize = 128;
@@ -128,7 +128,7 @@ impl World {
                 self.subscriptions.retain(|s| s.id != id);
                 Ok(Body::Json(204, Value::Null))
             }
-            // Does not change when it expires (Graph's page "subscription: reauthorize").
+            // Leaves the expiry as it is (Graph's page "subscription: reauthorize").
             ("POST", Subscriptions::Reauthorize(id)) => {
                 self.find(id)?;
                 Ok(Body::Json(204, Value::Null))

@@ -28,8 +28,9 @@ pub(crate) struct Version {
     /// The last change of each property, for `return=minimal` and `$select`.
     pub(crate) props: BTreeMap<String, u64>,
     pub(crate) gone: Option<Gone>,
-    /// By relationship and target: the last change, and whether the target is in the set.
-    pub(crate) links: BTreeMap<String, BTreeMap<String, (u64, bool)>>,
+    /// For each relationship and each target: the last change, and whether the target is in the
+    /// set.
+    pub(crate) relations: BTreeMap<String, BTreeMap<String, (u64, bool)>>,
     /// The spans of an event, each with the change from which it applies.
     pub(crate) spans: Vec<(u64, i64, i64)>,
     order: u64,
@@ -91,7 +92,7 @@ impl Table {
             changed_ms: now,
             props,
             gone: None,
-            links: BTreeMap::new(),
+            relations: BTreeMap::new(),
             spans: Vec::new(),
             order: self.orders,
         };
@@ -138,7 +139,7 @@ impl Table {
         })
     }
 
-    pub(crate) fn link(
+    pub(crate) fn set_relation(
         &mut self,
         seq: u64,
         now: u64,
@@ -148,7 +149,7 @@ impl Table {
         is_member: bool,
     ) -> bool {
         self.change(seq, now, id, |v| {
-            v.links.entry(relation.to_owned()).or_default().insert(target.to_owned(), (seq, is_member));
+            v.relations.entry(relation.to_owned()).or_default().insert(target.to_owned(), (seq, is_member));
         })
     }
 }

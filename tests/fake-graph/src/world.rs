@@ -3,9 +3,9 @@
 use crate::clock;
 use crate::data::{self, Account};
 use crate::delta::{Round, Stream};
-use crate::faults::{self, Rule, Seen};
+use crate::faults::{self, RequestProperties, Rule};
 use crate::http::{Request, Response};
-use crate::links::Token;
+use crate::links::IssuedLink;
 use crate::options::Options;
 use crate::request::Prefs;
 use crate::response::{AUTHORIZATION, Body, Failure, json_headers};
@@ -17,7 +17,7 @@ use crate::text::{self, Param};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The meaning of a link.
+/// What a link leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// A page of a round.
@@ -28,7 +28,7 @@ pub(crate) enum State {
 
 /// An access token.
 #[derive(Debug, Clone)]
-struct Access {
+struct AccessToken {
     is_app: bool,
     user: String,
     expires: Option<u64>,
@@ -45,7 +45,7 @@ pub(crate) struct Caller {
 
 /// An entry of the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     n: u64,
     method: String,
     url: String,
@@ -61,7 +61,7 @@ pub(crate) struct Entry {
     at: u64,
 }
 
-impl Entry {
+impl LogEntry {
     fn to_json(&self) -> Value {
         json!({
             "n": self.n, "at": self.at, "method": self.method, "url": self.url,
@@ -78,8 +78,8 @@ impl Entry {
 pub struct World {
     seed: u64,
     pub(crate) root: String,
-    /// The path of `root`.
-    pub(crate) base: String,
+    /// The path of `root`, for example `/w/abc/v1.0`.
+    pub(crate) root_path: String,
     pub(crate) rng: Rng,
     pub(crate) seq: u64,
     pub(crate) options: Options,
@@ -91,14 +91,14 @@ pub struct World {
     pub(crate) parts: BTreeSet<String>,
     pub(crate) streams: Vec<Stream>,
     pub(crate) rounds: Vec<Round>,
-    pub(crate) tokens: BTreeMap<String, Token>,
+    pub(crate) issued_links: BTreeMap<String, IssuedLink>,
     pub(crate) subscriptions: Vec<Subscription>,
-    access: BTreeMap<String, Access>,
+    access_tokens: BTreeMap<String, AccessToken>,
     serial: u64,
     pub(crate) rules: Vec<Rule>,
     rule_ids: u64,
     fault_counts: BTreeMap<String, u64>,
-    log: Vec<Entry>,
+    log: Vec<LogEntry>,
     logged: u64,
 }
 
@@ -108,7 +108,7 @@ impl World {
     /// An empty world. Links begin with `root`, for example `http://127.0.0.1:4010/w/abc/v1.0`.
     pub fn new(seed: u64, root: String) -> Self {
         let after = root.split_once("://").map_or(root.as_str(), |(_, rest)| rest);
-        let base = after.find('/').and_then(|at| after.get(at..)).unwrap_or("").to_owned();
+        let root_path = after.find('/').and_then(|at| after.get(at..)).unwrap_or("").to_owned();
         let mut rng = Rng::new(seed);
         let tenant = rng.guid();
         let mut parts = BTreeSet::new();
@@ -118,7 +118,7 @@ impl World {
         Self {
             seed,
             root,
-            base,
+            root_path,
             rng,
             seq: 0,
             options: Options::default(),
@@ -128,9 +128,9 @@ impl World {
             parts,
             streams: Vec::new(),
             rounds: Vec::new(),
-            tokens: BTreeMap::new(),
+            issued_links: BTreeMap::new(),
             subscriptions: Vec::new(),
-            access: BTreeMap::new(),
+            access_tokens: BTreeMap::new(),
             serial: 0,
             rules: Vec::new(),
             rule_ids: 0,
@@ -171,24 +171,26 @@ impl World {
         let is_app = kind == "app";
         let text = format!("fake.{kind}.{}", self.rng.text(40));
         let expires = lifetime_ms.or(self.options.token_lifetime_ms).map(|l| now_ms + l);
-        self.access
-            .insert(text.clone(), Access { is_app, user, expires, is_revoked: false, serial: self.serial });
+        self.access_tokens.insert(
+            text.clone(),
+            AccessToken { is_app, user, expires, is_revoked: false, serial: self.serial },
+        );
         text
     }
 
     /// Revokes all access tokens.
     pub fn revoke(&mut self) {
-        for access in self.access.values_mut() {
-            access.is_revoked = true;
+        for token in self.access_tokens.values_mut() {
+            token.is_revoked = true;
         }
     }
 
     /// Expires all links, or those of one collection. Their next use gets the reset signal of the
     /// resource.
     pub fn expire(&mut self, collection: Option<Collection>) {
-        for token in self.tokens.values_mut() {
-            if collection.is_none_or(|c| c == token.collection) {
-                token.is_dead = true;
+        for link in self.issued_links.values_mut() {
+            if collection.is_none_or(|c| c == link.collection) {
+                link.is_dead = true;
             }
         }
     }
@@ -228,7 +230,7 @@ impl World {
 
     /// The log of requests, as JSON.
     pub fn log(&self) -> Value {
-        self.log.iter().map(Entry::to_json).collect()
+        self.log.iter().map(LogEntry::to_json).collect()
     }
 
     /// Clears the log. The numbers of entries continue.
@@ -275,7 +277,7 @@ impl World {
     /// Handles a request at the time `now_ms`.
     pub fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
         let (path, query_text) = request.url.split_once('?').unwrap_or((&request.url, ""));
-        let below = path.strip_prefix(&self.base).filter(|p| p.starts_with('/'));
+        let below = path.strip_prefix(&self.root_path).filter(|p| p.starts_with('/'));
         let found = below.and_then(route::parse);
         let params = text::query(query_text);
         let (token_param, token) =
@@ -283,7 +285,7 @@ impl World {
         let kind = self.kind(found.as_ref(), token_param.as_deref(), token.as_deref());
         let prefs = Prefs::read(request);
         self.logged += 1;
-        let mut entry = Entry {
+        let mut entry = LogEntry {
             n: self.logged,
             method: request.method.clone(),
             url: request.url.clone(),
@@ -296,8 +298,8 @@ impl World {
             as_issued: None,
             at: now_ms,
         };
-        if let Some(known) = token.as_deref().and_then(|t| self.tokens.get(t)) {
-            let relative = request.url.strip_prefix(&self.base).unwrap_or("");
+        if let Some(known) = token.as_deref().and_then(|t| self.issued_links.get(t)) {
+            let relative = request.url.strip_prefix(&self.root_path).unwrap_or("");
             entry.as_issued = Some(relative == known.link || relative.replace("%27", "'") == known.link);
         }
         if request.method.eq_ignore_ascii_case("OPTIONS") {
@@ -329,7 +331,7 @@ impl World {
         }
         match token {
             None | Some("" | "latest") => "initial",
-            Some(token) => match self.tokens.get(token).map(|t| t.state) {
+            Some(token) => match self.issued_links.get(token).map(|t| t.state) {
                 Some(State::Page { .. }) => "next",
                 Some(State::Since(_)) => "delta",
                 None if route.collection == Some(Collection::Drive)
@@ -352,10 +354,10 @@ impl World {
         token: Option<String>,
         prefs: &Prefs,
         now: u64,
-        entry: &mut Entry,
+        entry: &mut LogEntry,
     ) -> Response {
-        let serial = bearer(request).and_then(|t| self.access.get(t)).map_or(0, |a| a.serial);
-        let seen = Seen {
+        let serial = bearer(request).and_then(|t| self.access_tokens.get(t)).map_or(0, |a| a.serial);
+        let properties = RequestProperties {
             collection: entry.collection,
             kind: entry.kind,
             url: &request.url,
@@ -365,7 +367,7 @@ impl World {
         let mut rule = None;
         for (at, candidate) in self.rules.iter_mut().enumerate() {
             // Every rule counts the request. The first that acts is applied.
-            if candidate.acts_on(&seen) && rule.is_none() {
+            if candidate.acts_on(&properties) && rule.is_none() {
                 rule = Some(at);
             }
         }
@@ -434,7 +436,7 @@ impl World {
         response
     }
 
-    fn applied(&mut self, at: usize, entry: &mut Entry) {
+    fn applied(&mut self, at: usize, entry: &mut LogEntry) {
         if let Some(rule) = self.rules.get_mut(at) {
             rule.applied += 1;
             entry.fault = Some(rule.name.clone());
@@ -449,7 +451,7 @@ impl World {
             Err(failure)
         };
         let Some(token) = bearer(request) else { return invalid("Access token is empty.") };
-        match self.access.get(token) {
+        match self.access_tokens.get(token) {
             Some(a) if a.is_revoked => invalid("Access token has been revoked."),
             Some(a) if a.expires.is_some_and(|e| e <= now) => {
                 invalid("Lifetime validation failed, the token is expired.")
@@ -470,7 +472,7 @@ impl World {
         // The log never contains the token.
         let who = match request.header("authorization") {
             None => "none",
-            Some(_) => match bearer(request).and_then(|t| self.access.get(t)) {
+            Some(_) => match bearer(request).and_then(|t| self.access_tokens.get(t)) {
                 Some(a) if a.is_app => "app",
                 Some(_) => "delegated",
                 None => "other",

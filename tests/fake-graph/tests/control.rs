@@ -54,7 +54,7 @@ fn worlds_are_separate_and_can_be_replaced() {
 }
 
 #[test]
-fn unknown_routes_and_members_are_refused() {
+fn unknown_routes_and_properties_are_refused() {
     let mut c = Control::new();
     c.ok("POST", "/control/worlds", json!({ "id": "x" }));
     for (method, url, body) in [

@@ -1,4 +1,4 @@
-// Starts the workers of the tests. A worker replies to a task with one message.
+// Starts the workers of the tests. A worker sends one message for each task.
 const { MessageChannel, SharedWorker, Worker } = globalThis;
 
 const reply = (port) =>

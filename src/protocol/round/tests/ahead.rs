@@ -187,7 +187,7 @@ fn a_look_ahead_is_abandoned_if_the_round_loads_its_record_again() {
     bench.round.sent_ahead(request);
     let summary = PageSummary { new_ids: vec!["1".into()], ..one() };
     assert!(matches!(bench.step(Input::Applied(Box::new(summary))), Step::SaveRecord { .. }));
-    let failed = Input::HostFailed(Error::retryable(Code::Store, "the disk is busy"));
+    let failed = Input::StepFailed(Error::retryable(Code::Store, "the disk is busy"));
     assert!(matches!(bench.step(failed), Step::AskCaller(_)));
     let step = bench.on(Input::Decided(Decision::Retry(Duration::ZERO)));
     assert!(matches!(step, Step::Fetch(url) if url.ends_with("/contacts/delta")), "{:?}", bench.requests);

@@ -47,7 +47,7 @@ fn the_caller_sets_the_wait_but_never_below_the_one_of_graph() {
     for (wait, expected) in [(0.0, 3_600_000.0), (5.0, 3_600_000.0), (7_200_000.0, 7_200_000.0)] {
         let mut bench = with_on_error(None, vec![Decision::Retry(ms(wait))]);
         bench.begin();
-        assert_eq!(bench.on(later("3600")), Step::Sleep(ms(expected), WaitReason::Caller));
+        assert_eq!(bench.on(throttled("3600")), Step::Sleep(ms(expected), WaitReason::Caller));
         assert_eq!(bench.failures, [Code::Throttled]);
     }
 }
@@ -73,14 +73,14 @@ fn a_failed_call_of_the_token_source_or_the_store_is_repeated() {
     let mut bench = with_on_error(None, vec![AT_ONCE, AT_ONCE]);
     bench.step(Input::Begin);
     assert_eq!(
-        bench.on(Input::HostFailed(Error::new(Code::Store, "x"))).clone(),
+        bench.on(Input::StepFailed(Error::new(Code::Store, "x"))).clone(),
         Step::Fetch(
             bench.requests.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
         )
     );
-    bench.on(renew_token("{}"));
+    bench.on(claims_challenge("{}"));
     assert_eq!(
-        bench.on(Input::HostFailed(Error::new(Code::Interaction, "x"))),
+        bench.on(Input::StepFailed(Error::new(Code::Interaction, "x"))),
         Step::SignIn(TokenReason::Claims("{}".into()))
     );
 }
@@ -96,18 +96,18 @@ fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_fix() {
     bench.on(next("n1"));
     bench.step(Input::Delivered);
     bench.step(Input::Acknowledged);
-    assert_eq!(failure(bench.on(Input::HostFailed(Error::new(Code::Quota, "full")))).code, Code::Quota);
+    assert_eq!(failure(bench.on(Input::StepFailed(Error::new(Code::Quota, "full")))).code, Code::Quota);
     for code in [Code::Aborted, Code::Account, Code::Closed, Code::Internal, Code::Conflict] {
         let mut bench = with_on_error(None, vec![AT_ONCE; 9]);
         bench.begin();
-        assert_eq!(failure(bench.step(Input::HostFailed(Error::new(code, "x")))).code, code);
+        assert_eq!(failure(bench.step(Input::StepFailed(Error::new(code, "x")))).code, code);
         assert!(bench.failures.is_empty());
     }
 }
 
 #[test]
 fn the_caller_is_asked_about_a_failed_store_and_the_round_then_loads_the_record_again() {
-    let busy = || Input::HostFailed(Error::retryable(Code::Store, "busy"));
+    let busy = || Input::StepFailed(Error::retryable(Code::Store, "busy"));
     let mut bench = with_on_error(Some(idle()), vec![AT_ONCE]);
     bench.begin();
     assert_eq!(bench.step(next("n1")), Step::Apply);
@@ -131,7 +131,7 @@ fn a_store_that_fails_while_a_page_is_applied_is_not_mistaken_for_a_cycle_of_lin
     bench.page(next("n1"));
     bench.page(next("n2"));
     assert_eq!(bench.step(next("n3")), Step::Apply);
-    let again = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
+    let again = bench.on(Input::StepFailed(Error::retryable(Code::Store, "x")));
     assert_eq!(again, Step::Fetch(link("n2")), "the page is requested again");
     assert_eq!(bench.page(next("n3")), Step::Fetch(link("n3")));
     assert_eq!(bench.page(delta("d")), Step::Done);
@@ -147,7 +147,7 @@ fn a_round_that_loads_its_record_again_has_no_fallback() {
         matches!(bench.on(refused(400, "ErrorInvalidUrlQuery")), Step::Fetch(url) if !url.contains("d0"))
     );
     assert_eq!(bench.step(next("n1")), Step::Apply);
-    let again = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
+    let again = bench.on(Input::StepFailed(Error::retryable(Code::Store, "x")));
     assert_eq!(again, Step::Fetch(link("d0")));
     assert_eq!(bench.page(delta("d1")), Step::Done);
     let stored = bench.store.clone().unwrap();
@@ -162,7 +162,7 @@ fn a_round_that_loads_its_record_again_has_no_fallback() {
 fn the_wait_of_the_caller_holds_before_the_record_is_loaded_again() {
     let mut bench = with_on_error(None, vec![Decision::Retry(ms(5000.0))]);
     bench.step(Input::Begin);
-    let waits = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
+    let waits = bench.on(Input::StepFailed(Error::retryable(Code::Store, "x")));
     assert_eq!(waits, Step::Sleep(ms(5000.0), WaitReason::Caller));
     assert_eq!(bench.step(Input::Slept), Step::Load);
 }

@@ -39,7 +39,7 @@ fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round(
     bench.summary = occurrence();
     bench.on(delta("d1"));
     assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
-    assert_eq!(bench.on(later("3")), Step::Sleep(ms(3000.0), WaitReason::Throttled));
+    assert_eq!(bench.on(throttled("3")), Step::Sleep(ms(3000.0), WaitReason::Throttled));
     bench.on(Input::Slept);
     assert_eq!(bench.requests.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
@@ -60,7 +60,7 @@ fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round(
 
 #[test]
 fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
-    for reply in [
+    for response in [
         refused(500, ""),
         refused(302, ""),
         refused(410, "syncStateNotFound"),
@@ -73,14 +73,14 @@ fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
         let mut step = bench.on(delta("d1"));
         for _ in 0..10 {
             step = match step {
-                Step::Fetch(_) => bench.on(reply.clone()),
+                Step::Fetch(_) => bench.on(response.clone()),
                 Step::Sleep(..) => bench.on(Input::Slept),
                 _ => break,
             };
         }
-        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{reply:?}: {step:?}");
+        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{response:?}: {step:?}");
         assert_eq!(bench.on(Input::Delivered), Step::Done);
-        assert!(bench.requests.len() <= 3, "{reply:?}: {:?}", bench.requests);
+        assert!(bench.requests.len() <= 3, "{response:?}: {:?}", bench.requests);
     }
 }
 
@@ -114,7 +114,7 @@ fn ids_new_to_the_mirror_are_stored_before_a_consumer_gets_them() {
     let mut bench = bench.again(contacts());
     bench.round.config.has_consumer = true;
     bench.begin();
-    bench.on(Input::HostFailed(Error::new(Code::Store, "x")));
+    bench.on(Input::StepFailed(Error::new(Code::Store, "x")));
     let mut bench = bench.again(contacts());
     bench.begin();
     assert_eq!(bench.round.mode().delivered, ["a"]);
@@ -232,7 +232,7 @@ fn an_absurd_retry_after_is_ignored() {
     for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
-        assert_eq!(bench.on(later(absurd)), Step::Sleep(ms(500.0), WaitReason::Throttled), "{absurd}");
+        assert_eq!(bench.on(throttled(absurd)), Step::Sleep(ms(500.0), WaitReason::Throttled), "{absurd}");
     }
 }
 

@@ -23,7 +23,7 @@ mod size;
 mod table;
 mod waits;
 
-use driver::Host;
+use driver::Environment;
 
 const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
 const HALF: f64 = 0.5;
@@ -77,11 +77,12 @@ fn refused(status: u16, code: &str) -> Input {
 }
 
 /// A 401 that asks for claims.
-fn renew_token(claims: &str) -> Input {
+fn claims_challenge(claims: &str) -> Input {
     Input::Refused(Box::new(Refusal { status: 401, claims: Some(claims.into()), ..Refusal::default() }))
 }
 
-fn later(seconds: &str) -> Input {
+/// A 429 with this `Retry-After`.
+fn throttled(seconds: &str) -> Input {
     Input::Refused(Box::new(Refusal { status: 429, retry_after: Some(seconds.into()), ..Refusal::default() }))
 }
 
@@ -143,19 +144,20 @@ impl Bench {
         self.on(Input::Begin)
     }
 
-    /// A page that is delivered and acknowledged at once.
+    /// Sends a page to the round. It is delivered and acknowledged at once.
     fn page(&mut self, input: Input) -> Step {
         let delivered = self.on(input);
         assert!(matches!(delivered, Step::Deliver(_)), "{delivered:?}");
         self.on(Input::Delivered)
     }
 
+    /// A new round on the same store.
     fn again(&self, query: Query) -> Self {
         Self { now: self.now, ..Self::new(query, self.store.clone()) }
     }
 }
 
-impl Host for Bench {
+impl Environment for Bench {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }
@@ -262,18 +264,19 @@ fn applied() -> Input {
     Input::Applied(Box::new(one()))
 }
 
-fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
+/// The refusal of the last request, if it was for one of these links.
+fn refused_link(bench: &Bench, links: &[&str]) -> Option<Input> {
     let last = bench.requests.last().unwrap();
-    bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
+    links.iter().any(|link| last.ends_with(link)).then(|| refused(400, "ErrorInvalidUrlQuery"))
 }
 
-/// Gives every request the same reply until the round is over.
-fn until_over(bench: &mut Bench, mut reply: impl FnMut(&mut Bench) -> Input) -> Step {
+/// Runs a round to its end. `response` makes the response to each request.
+fn until_over(bench: &mut Bench, mut response: impl FnMut(&mut Bench) -> Input) -> Step {
     let mut step = bench.begin();
     for _ in 0..20_000 {
         step = match step {
             Step::Fetch(_) => {
-                let input = reply(bench);
+                let input = response(bench);
                 bench.on(input)
             }
             Step::Deliver(_) => bench.on(Input::Delivered),

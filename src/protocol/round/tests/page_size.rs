@@ -19,7 +19,7 @@ fn size(bench: &Bench) -> String {
 
 #[test]
 fn pages_that_fail_twice_are_requested_in_half_the_size_but_at_least_fifty_for_events() {
-    for reply in [
+    for response in [
         refused(503, ""),
         refused(504, "UnknownError"),
         refused(408, ""),
@@ -30,11 +30,11 @@ fn pages_that_fail_twice_are_requested_in_half_the_size_but_at_least_fifty_for_e
         bench.begin();
         let mut sizes = Vec::new();
         for _ in 0..7 {
-            bench.on(reply.clone());
+            bench.on(response.clone());
             bench.on(Input::Slept);
             sizes.push(size(&bench).replace("odata.maxpagesize=", ""));
         }
-        assert_eq!(sizes, ["400", "200", "100", "50", "50", "50", "50"], "{reply:?}");
+        assert_eq!(sizes, ["400", "200", "100", "50", "50", "50", "50"], "{response:?}");
         assert_eq!(bench.round.report.page_size, Some(50));
     }
 }
@@ -80,20 +80,20 @@ fn a_smaller_page_size_is_stored_when_a_timeout_ends_the_round() {
 
 #[test]
 fn failures_that_do_not_indicate_a_large_page_leave_the_page_size_unchanged() {
-    for reply in [
+    for response in [
         refused(500, ""),
         refused(502, ""),
-        later("1"),
+        throttled("1"),
         Input::Unreachable(NoResponse::Network),
         Input::Malformed(Malformed::NotJson),
     ] {
         let mut bench = Bench::new(sized(400), Some(idle()));
         bench.begin();
         for _ in 0..2 {
-            bench.on(reply.clone());
+            bench.on(response.clone());
             bench.on(Input::Slept);
         }
-        assert_eq!(size(&bench), "odata.maxpagesize=400", "{reply:?}");
+        assert_eq!(size(&bench), "odata.maxpagesize=400", "{response:?}");
     }
     // Kinds without such a preference, and pages that are small already.
     for query in [contacts(), sized(60)] {

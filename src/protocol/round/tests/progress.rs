@@ -3,7 +3,7 @@
 use super::*;
 use crate::protocol::round::progress::MAX_EMPTY_PAGES;
 
-fn sizes(bench: &Bench) -> Option<u32> {
+fn stored_page_size(bench: &Bench) -> Option<u32> {
     bench.store.as_ref().and_then(|record| record.page_size)
 }
 
@@ -190,7 +190,7 @@ fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
     for _ in 0..3 {
         bench = bench.again(rolling());
         bench.round.config.window = Some("new/new".into());
-        until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+        until_over(&mut bench, |bench| refused_link(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
     }
     assert!(bench.requests.last().unwrap().contains("startDateTime=new"), "{:?}", bench.requests);
     let stored = bench.store.unwrap();
@@ -211,14 +211,14 @@ fn a_link_that_always_fails_with_503_and_retry_after_is_abandoned_too() {
     let unavailable = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }))
     };
-    let reply = |bench: &mut Bench| {
+    let response = |bench: &mut Bench| {
         if bench.requests.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
     };
     for _ in 0..2 {
-        assert_eq!(failure(until_over(&mut bench, reply)).code, Code::Network);
+        assert_eq!(failure(until_over(&mut bench, response)).code, Code::Network);
         bench = bench.again(contacts());
     }
-    assert_eq!(until_over(&mut bench, reply), Step::Done);
+    assert_eq!(until_over(&mut bench, response), Step::Done);
     assert_eq!(bench.requests.last().map(String::as_str), Some("/contacts/delta?t=d0"));
 }
 
@@ -255,7 +255,7 @@ fn one_page_with_progress_or_an_empty_one_prevents_a_livelock() {
         };
         if pages < 100 { next(&format!("n{pages}")) } else { delta("d") }
     });
-    assert_eq!((step, sizes(&bench)), (Step::Done, None));
+    assert_eq!((step, stored_page_size(&bench)), (Step::Done, None));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn at_the_third_refusal_of_a_link_the_round_falls_back_to_the_delta_link_that_it
     let mut bench = Bench::new(contacts(), Some(paging));
     for refusals in [1, 2] {
         assert_eq!(
-            failure(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap())).code,
+            failure(until_over(&mut bench, |bench| refused_link(bench, &["bad"]).unwrap())).code,
             Code::BadRequest
         );
         let stored = bench.store.clone().unwrap();
@@ -24,7 +24,7 @@ fn at_the_third_refusal_of_a_link_the_round_falls_back_to_the_delta_link_that_it
         bench = bench.again(contacts());
     }
     assert_eq!(
-        until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1"))),
+        until_over(&mut bench, |bench| refused_link(bench, &["bad"]).unwrap_or_else(|| delta("d1"))),
         Step::Done
     );
     assert_eq!(bench.requests, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
@@ -45,18 +45,19 @@ fn if_the_delta_link_is_refused_too_or_leads_to_the_same_link_one_full_round_fol
         ..idle()
     };
     let mut bench = Bench::new(contacts(), Some(paging()));
-    let step = until_over(&mut bench, |bench| refuse(bench, &["bad", "d0"]).unwrap_or_else(|| delta("d1")));
+    let step =
+        until_over(&mut bench, |bench| refused_link(bench, &["bad", "d0"]).unwrap_or_else(|| delta("d1")));
     assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
     assert_eq!(bench.requests, ["/contacts/delta?t=bad", "/contacts/delta?t=d0", "/contacts/delta"]);
     assert_eq!(bench.round.report.resync.as_deref(), Some("ErrorInvalidUrlQuery"));
 
     let mut bench = Bench::new(contacts(), Some(paging()));
-    let to_bad = |bench: &mut Bench| refuse(bench, &["bad"]).unwrap_or_else(|| next("bad"));
+    let to_bad = |bench: &mut Bench| refused_link(bench, &["bad"]).unwrap_or_else(|| next("bad"));
     for _ in 0..2 {
         assert_eq!(failure(until_over(&mut bench, to_bad)).code, Code::BadRequest);
         bench = bench.again(contacts());
     }
-    let step = until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+    let step = until_over(&mut bench, |bench| refused_link(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
     assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
 }
 

@@ -40,9 +40,9 @@ fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page(
 fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
-    bench.step(renew_token("{\"a\":1}"));
+    bench.step(claims_challenge("{\"a\":1}"));
     bench.on(Input::SignedIn);
-    let failure = failure(bench.step(renew_token("{\"a\":1}")));
+    let failure = failure(bench.step(claims_challenge("{\"a\":1}")));
     assert_eq!(
         (failure.code, failure.claims.as_deref(), failure.retryable),
         (Code::Claims, Some("{\"a\":1}"), true)
@@ -61,16 +61,19 @@ fn at_most_two_sign_in_steps_happen_without_a_page_even_with_new_claims() {
     bench.begin();
     assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
     bench.on(Input::SignedIn);
-    assert_eq!(bench.step(renew_token("{\"a\":1}")), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
+    assert_eq!(
+        bench.step(claims_challenge("{\"a\":1}")),
+        Step::SignIn(TokenReason::Claims("{\"a\":1}".into()))
+    );
     bench.on(Input::SignedIn);
-    assert_eq!(failure(bench.step(renew_token("{\"a\":2}"))).code, Code::Claims);
+    assert_eq!(failure(bench.step(claims_challenge("{\"a\":2}"))).code, Code::Claims);
     // Throttles between them change nothing.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for claims in ["{\"a\":1}", "{\"a\":2}"] {
-        bench.on(later("1"));
+        bench.on(throttled("1"));
         bench.on(Input::Slept);
-        bench.step(renew_token(claims));
+        bench.step(claims_challenge(claims));
         bench.on(Input::SignedIn);
     }
     assert_eq!(failure(bench.step(refused(401, ""))).code, Code::Unauthorized);
@@ -82,7 +85,7 @@ fn a_reset_between_two_refused_tokens_does_not_count_as_a_page() {
     bench.begin();
     bench.on(refused(401, ""));
     bench.on(Input::SignedIn);
-    bench.on(renew_token("{}"));
+    bench.on(claims_challenge("{}"));
     bench.on(Input::SignedIn);
     bench.on(refused(410, ""));
     assert_eq!(failure(bench.on(refused(401, ""))).code, Code::Unauthorized);
@@ -93,7 +96,7 @@ fn each_page_allows_two_more_sign_in_steps() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for page in ["n1", "n2", "n3"] {
-        bench.step(renew_token("{}"));
+        bench.step(claims_challenge("{}"));
         bench.on(Input::SignedIn);
         bench.step(refused(401, ""));
         bench.on(Input::SignedIn);

@@ -26,7 +26,7 @@ named! {
     Input, INPUTS:
     Begin, Loaded, SignedIn, Page, Refused, Unreachable, Outdated, Throttled, TokenSourceBusy, Malformed,
         Applied, Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
-    Conflict, Swept, Decided, HostFailed,
+    Conflict, Swept, Decided, StepFailed,
 }
 
 named! {
@@ -48,26 +48,26 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("Sleeping", with(&[Input::Unreachable(NoResponse::Network)])),
         ("Applying", with(&[next("n1")])),
         ("SavingRecord", with(&[refused(410, "")])),
-        ("StoringThrottle", with(&[later("1")])),
+        ("StoringThrottle", with(&[throttled("1")])),
         ("Delivering", with(&[next("n1"), applied()])),
         ("AwaitingAcknowledgement", with(&[next("n1"), applied(), Input::Delivered])),
         ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acknowledged])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
         ("AskingCaller", with(&[refused(400, ""), Input::Committed])),
-        ("Ended", vec![Input::HostFailed(Error::new(Code::Store, "x"))]),
+        ("Ended", vec![Input::StepFailed(Error::new(Code::Store, "x"))]),
     ]
 }
 
-fn replies() -> Vec<(&'static str, Input)> {
+fn inputs() -> Vec<(&'static str, Input)> {
     vec![
         ("Begin", Input::Begin),
         ("Loaded", Input::Loaded(None)),
         ("SignedIn", Input::SignedIn),
         ("Page", next("n2")),
-        ("429", later("1")),
+        ("429", throttled("1")),
         ("503", refused(503, "")),
         ("401", refused(401, "")),
-        ("401 with claims", renew_token("{}")),
+        ("401 with claims", claims_challenge("{}")),
         ("403", refused(403, "")),
         ("410", refused(410, "")),
         ("302", refused(302, "")),
@@ -96,7 +96,7 @@ fn replies() -> Vec<(&'static str, Input)> {
             }),
         ),
         ("Decided", Input::Decided(Decision::Retry(Duration::ZERO))),
-        ("HostFailed", Input::HostFailed(Error::new(Code::Quota, "full"))),
+        ("StepFailed", Input::StepFailed(Error::new(Code::Quota, "full"))),
     ]
 }
 
@@ -104,8 +104,8 @@ fn replies() -> Vec<(&'static str, Input)> {
 fn every_state_handles_every_input() {
     // An input that is missing here is a defect of the shell, and ends the round as `internal`.
     let table: &[(&str, &[(&str, &str)])] = &[
-        ("Start", &[("Begin", "load"), ("HostFailed", "quota")]),
-        ("Loading", &[("Loaded", "sign in Start"), ("HostFailed", "quota")]),
+        ("Start", &[("Begin", "load"), ("StepFailed", "quota")]),
+        ("Loading", &[("Loaded", "sign in Start"), ("StepFailed", "quota")]),
         (
             "SigningIn",
             &[
@@ -114,7 +114,7 @@ fn every_state_handles_every_input() {
                 ("Offline", "sleep Offline"),
                 ("Timeout", "sleep Timeout"),
                 ("TokenSourceBusy", "sleep Server"),
-                ("HostFailed", "quota"),
+                ("StepFailed", "quota"),
             ],
         ),
         (
@@ -134,28 +134,28 @@ fn every_state_handles_every_input() {
                 ("Outdated", "fetch"),
                 ("Throttled", "sleep Throttled"),
                 ("Malformed", "sleep Malformed"),
-                ("HostFailed", "quota"),
+                ("StepFailed", "quota"),
             ],
         ),
-        ("Sleeping", &[("Slept", "sign in Next"), ("HostFailed", "quota")]),
-        ("Applying", &[("Applied", "deliver"), ("HostFailed", "quota")]),
-        ("SavingRecord", &[("Committed", "sleep Resync"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
-        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("HostFailed", "quota")]),
-        ("Delivering", &[("Delivered", "await"), ("HostFailed", "quota")]),
-        ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("HostFailed", "quota")]),
-        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
-        ("Sweeping", &[("Swept", "deliver"), ("HostFailed", "quota")]),
-        ("AskingCaller", &[("Decided", "sign in Next"), ("HostFailed", "quota")]),
+        ("Sleeping", &[("Slept", "sign in Next"), ("StepFailed", "quota")]),
+        ("Applying", &[("Applied", "deliver"), ("StepFailed", "quota")]),
+        ("SavingRecord", &[("Committed", "sleep Resync"), ("Conflict", "conflict"), ("StepFailed", "quota")]),
+        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("StepFailed", "quota")]),
+        ("Delivering", &[("Delivered", "await"), ("StepFailed", "quota")]),
+        ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("StepFailed", "quota")]),
+        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("StepFailed", "quota")]),
+        ("Sweeping", &[("Swept", "deliver"), ("StepFailed", "quota")]),
+        ("AskingCaller", &[("Decided", "sign in Next"), ("StepFailed", "quota")]),
         ("Ended", &[]),
     ];
     let states = states();
     assert_eq!(states.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES, "every state has a row");
     assert_eq!(table.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES);
-    let replies = replies();
-    let mut columns: Vec<_> = replies.iter().map(|(_, input)| input.name()).collect();
+    let inputs = inputs();
+    let mut columns: Vec<_> = inputs.iter().map(|(_, input)| input.name()).collect();
     columns.dedup();
     assert_eq!(columns, INPUTS, "every input has a column");
-    let no_responses: Vec<_> = replies
+    let no_responses: Vec<_> = inputs
         .iter()
         .filter_map(
             |(_, input)| if let Input::Unreachable(reason) = input { Some(reason.name()) } else { None },
@@ -163,13 +163,16 @@ fn every_state_handles_every_input() {
         .collect();
     assert_eq!(no_responses, NO_RESPONSES);
     for (state, steps) in table {
-        for (reply, _) in *steps {
-            assert!(replies.iter().any(|(known, _)| known == reply), "{reply} of {state} is not a column");
+        for (input_name, _) in *steps {
+            assert!(
+                inputs.iter().any(|(known, _)| known == input_name),
+                "{input_name} of {state} is not a column"
+            );
         }
     }
     for ((state, path), (row, steps)) in states.into_iter().zip(table) {
         assert_eq!(state, *row);
-        for (reply, input) in replies.clone() {
+        for (input_name, input) in inputs.clone() {
             let asks_caller = state == "AskingCaller";
             let mut round = Round::new(RoundConfig { asks_caller, ..config(contacts()) }, NOW);
             for input in path.clone() {
@@ -177,8 +180,8 @@ fn every_state_handles_every_input() {
             }
             assert_eq!(round.state.name(), state);
             let expected =
-                steps.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, step)| step);
-            assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {reply}");
+                steps.iter().find(|(known, _)| *known == input_name).map_or("internal", |(_, step)| step);
+            assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {input_name}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 fn a_token_source_without_a_network_is_asked_for_the_same_token_after_a_wait() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    bench.step(renew_token("{}"));
+    bench.step(claims_challenge("{}"));
     assert_eq!(
         bench.step(Input::Unreachable(NoResponse::Network)),
         Step::Sleep(ms(500.0), WaitReason::Network)
@@ -75,7 +75,7 @@ fn a_wait_that_graph_asks_for_ends_when_the_throttle_ends_however_long_the_store
     for (store_time, wait) in [(0.0, 7000.0), (2500.0, 4500.0), (9000.0, 0.0)] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
-        bench.step(later("7"));
+        bench.step(throttled("7"));
         bench.now += ms(store_time);
         assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(wait), WaitReason::Throttled));
         assert_eq!(bench.round.report.waits.last().unwrap().ms, ms(7000.0), "the store takes a part of it");
@@ -86,12 +86,12 @@ fn a_wait_that_graph_asks_for_ends_when_the_throttle_ends_however_long_the_store
 fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(later("7")), Step::StoreThrottle(NOW + ms(7000.0)));
+    assert_eq!(bench.step(throttled("7")), Step::StoreThrottle(NOW + ms(7000.0)));
     assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(7000.0), WaitReason::Throttled));
     // Even a wait that is too long for the round.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(later("3600")), Step::StoreThrottle(NOW + ms(3_600_000.0)));
+    assert_eq!(bench.step(throttled("3600")), Step::StoreThrottle(NOW + ms(3_600_000.0)));
     assert_eq!(failure(bench.step(Input::ThrottleStored)).retry_at, Some(NOW + ms(3_600_000.0)));
     // A throttle without a readable header is stored with the back-off of this query.
     let mut bench = Bench::new(contacts(), None);
@@ -184,7 +184,7 @@ fn an_absurd_time_of_a_token_source_is_ignored() {
 fn the_round_waits_the_whole_retry_after() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.on(later("2.128")), Step::Sleep(ms(2128.0), WaitReason::Throttled));
+    assert_eq!(bench.on(throttled("2.128")), Step::Sleep(ms(2128.0), WaitReason::Throttled));
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
     assert_eq!((bench.round.report.requests, bench.round.report.retries), (2, 1));
     assert_eq!(bench.round.report.waits, [Wait { reason: WaitReason::Throttled, ms: ms(2128.0) }]);
@@ -228,10 +228,10 @@ fn after_all_attempts_of_a_throttled_request_the_error_says_so_and_when_to_try_a
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for _ in 1..Policy::default().attempts {
-        assert_eq!(bench.on(later("60")), Step::Sleep(ms(60_000.0), WaitReason::Throttled));
+        assert_eq!(bench.on(throttled("60")), Step::Sleep(ms(60_000.0), WaitReason::Throttled));
         bench.on(Input::Slept);
     }
-    let failure = failure(bench.on(later("60")));
+    let failure = failure(bench.on(throttled("60")));
     assert_eq!((failure.code, failure.retry_at), (Code::Throttled, Some(NOW + ms(60_000.0))));
     assert_eq!(
         failure.message,
@@ -242,7 +242,7 @@ fn after_all_attempts_of_a_throttled_request_the_error_says_so_and_when_to_try_a
 #[test]
 fn a_wait_beyond_the_maximum_ends_the_round_with_retry_at() {
     for input in [
-        later("3600"),
+        throttled("3600"),
         Input::Refused(Box::new(Refusal {
             status: 503,
             retry_after: Some("3600".into()),

@@ -25,7 +25,7 @@ export interface Query {
   round(
     options: unknown,
     signal: AbortSignal,
-    host: RoundRun,
+    run: RoundRun,
     hasConsumer: boolean,
     window: string | undefined,
   ): RoundHandle;

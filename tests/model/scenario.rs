@@ -1,6 +1,6 @@
-//! A schedule: a collection, options of the fake Graph, and rounds with edits, faults and crashes.
+//! A scenario: a collection, options of the fake Graph, and rounds with edits, faults and crashes.
 //! Plain data that depends only on the seed, so that native tests, browsers and Workers run the
-//! same schedules.
+//! same scenarios.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub const START: u64 = 1_795_219_200_000;
 /// The calendar window of every query: 2026-11-01 to 2026-12-20.
 const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
 
-/// One round.
+/// One round, with what happens before and during it.
 #[derive(Debug)]
 pub struct Turn {
     /// The milliseconds between the edits and the round.
@@ -59,15 +59,15 @@ impl Turn {
         }
     }
 
-    /// Whether an edit before or during the round does this.
+    /// Whether the operation `op` is among the edits before and during the round.
     fn has_edit(&self, op: &str) -> bool {
         let mid_round_edits = self.mid_round_edits.iter().map(|(_, edit)| edit);
         self.edits.iter().chain(mid_round_edits).any(|edit| edit["op"] == op)
     }
 }
 
-/// One schedule.
-pub struct Schedule {
+/// One scenario.
+pub struct Scenario {
     pub seed: u64,
     /// The name of the collection in the fake Graph.
     pub collection: &'static str,
@@ -138,7 +138,7 @@ fn fault(rng: &mut Rng) -> Value {
         _ => (json!({ "name": "delay", "ms": 1 }), "any"),
     };
     let times = match name["name"].as_str().unwrap() {
-        // Some livelocks last to the end of the schedule, the others end before.
+        // Some livelocks last to the end of the scenario, the others end before.
         "livelock" => json!(rng.pick(&[3, 8, 40])),
         _ if rng.one_in(6) => json!(1 + rng.below(12)),
         _ => json!(1),
@@ -158,7 +158,7 @@ fn edit(rng: &mut Rng, collection: &str) -> Value {
     json!({ "collection": collection, "op": op })
 }
 
-impl Schedule {
+impl Scenario {
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng(seed ^ 0x5eed);
         let (collection, call, path, query) = match rng.below(9) {
@@ -223,7 +223,7 @@ impl Schedule {
                 turn.rival = None;
             }
         }
-        // A client cannot notice a page that lacks items, ids or types.
+        // A client cannot notice that a page lacks items, ids or types.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
         let hides_items = |turn: &Turn| {
             turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()))
@@ -253,7 +253,7 @@ impl Schedule {
         self.is_lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }
 
-    /// The world of the schedule before its first round.
+    /// The world of the scenario before its first round.
     pub fn world(&self, root: String) -> World {
         let mut world = World::new(self.seed, root);
         world.set_options(&self.options).unwrap();
@@ -316,9 +316,9 @@ impl Schedule {
         }
     }
 
-    /// Drives: whether the mirror has rows that only the next weekly listing can remove. Graph does
-    /// not report the removal of an item that is replaced, and no other row took its name, because
-    /// the replacement was renamed or removed before a round received it.
+    /// Drives: whether the mirror has rows that only the next weekly listing can remove: items that
+    /// were replaced. Graph does not report their removal, and no row has taken their names,
+    /// because the replacement was renamed or removed before a round received it.
     pub fn has_unnoticed_rows(&self, world: &mut World, mirror: &BTreeMap<String, Value>) -> bool {
         if self.collection != "drive" || !self.needs_refresh() {
             return false;

@@ -1,6 +1,6 @@
-//! Runs the schedules of the model test with the whole engine on IndexedDB in each browser. The
+//! Runs the scenarios of the model test with the whole engine on IndexedDB in each browser. The
 //! core of the fake Graph is in the same wasm and responds by `options.fetch`, so that hundreds of
-//! schedules run in a minute. A crash closes the client during a request; `tests/kill/` kills
+//! scenarios run in a minute. A crash closes the client during a request; `tests/kill/` kills
 //! processes.
 #![cfg(target_family = "wasm")]
 #![allow(
@@ -12,8 +12,8 @@
     dead_code
 )]
 
-#[path = "model/schedule.rs"]
-mod schedule;
+#[path = "model/scenario.rs"]
+mod scenario;
 #[path = "browser/support.rs"]
 mod support;
 #[path = "browser/world.rs"]
@@ -25,7 +25,7 @@ use std::rc::Rc;
 
 use fake_graph::World;
 use js_sys::{Function, Promise, Reflect};
-use schedule::{START, Schedule, Turn};
+use scenario::{START, Scenario, Turn};
 use serde_json::{Value, json};
 use support::{Client, Query, Refused, all, count, js, next, reset, to_js, try_open_at, unique_name};
 use wasm_bindgen::prelude::*;
@@ -52,11 +52,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(schedule: &Schedule) -> Rc<Self> {
+    fn new(scenario: &Scenario) -> Rc<Self> {
         let bench = Rc::new(Self {
-            world: RefCell::new(schedule.world(format!("{ORIGIN}/w/model/v1.0"))),
+            world: RefCell::new(scenario.world(format!("{ORIGIN}/w/model/v1.0"))),
             now: Cell::new(START),
-            is_app_only: schedule.needs_app_token(),
+            is_app_only: scenario.needs_app_token(),
             token: RefCell::default(),
             crash: Cell::new(None),
             requests: Cell::new(0),
@@ -129,12 +129,12 @@ impl Bench {
         client
     }
 
-    fn query(&self, client: &Client, schedule: &Schedule) -> Query {
-        let mut options = schedule.query.clone();
-        if schedule.needs_app_token() {
+    fn query(&self, client: &Client, scenario: &Scenario) -> Query {
+        let mut options = scenario.query.clone();
+        if scenario.needs_app_token() {
             options["organizer"] = self.world.borrow().me().0.into();
         }
-        client.query(schedule.call, schedule.path.into(), to_js(&options)).unwrap()
+        client.query(scenario.call, scenario.path.into(), to_js(&options)).unwrap()
     }
 }
 
@@ -164,13 +164,13 @@ async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refuse
 }
 
 async fn run(seed: u64) {
-    let schedule = Schedule::of(seed);
-    let bench = Bench::new(&schedule);
-    let account = unique_name("schedule");
+    let scenario = Scenario::of(seed);
+    let bench = Bench::new(&scenario);
+    let account = unique_name("scenario");
     let mut copy = Copy::new();
     let mut client = bench.open(&account).await;
-    let mut query = bench.query(&client, &schedule);
-    for turn in &schedule.turns {
+    let mut query = bench.query(&client, &scenario);
+    for turn in &scenario.turns {
         turn.edits.iter().for_each(|edit| bench.edit(edit));
         // Replaces waits of a second.
         let faults = serde_json::to_string(&turn.faults)
@@ -189,7 +189,7 @@ async fn run(seed: u64) {
         match result.map_err(|refused| refused.code()) {
             Err(code) if code == "closed" => {
                 client = bench.open(&account).await;
-                query = bench.query(&client, &schedule);
+                query = bench.query(&client, &scenario);
             }
             // A round would continue only hours or a day later, so the query is reset.
             Err(code) if code == "resync-loop" || code == "forbidden" => reset(&query).await,
@@ -199,7 +199,7 @@ async fn run(seed: u64) {
     }
     bench.world.borrow_mut().clear_faults();
     bench.mid_round_edits.take();
-    let quiet = if schedule.needs_refresh() { 3 } else { 2 };
+    let quiet = if scenario.needs_refresh() { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {
             reset(&query).await;
@@ -220,44 +220,44 @@ async fn run(seed: u64) {
     let mirror: Copy =
         all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
     assert_eq!(count(&query).await, mirror.len(), "seed {seed}: the count");
-    if schedule.delivers_every_page() {
+    if scenario.delivers_every_page() {
         assert!(copy == mirror, "seed {seed}: invariant 5");
     }
-    schedule.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());
+    scenario.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());
     let database = format!("deltalink | {account}");
     let _ = client.close();
     js("indexedDB.deleteDatabase(a)", &database.as_str().into());
 }
 
-/// The number of schedules, which `SCHEDULES=n` changes at compile time.
-fn schedules() -> u64 {
-    option_env!("SCHEDULES").and_then(|text| text.parse().ok()).unwrap_or(200)
+/// The number of scenarios, which `SCENARIOS=n` changes at compile time.
+fn scenarios() -> u64 {
+    option_env!("SCENARIOS").and_then(|text| text.parse().ok()).unwrap_or(200)
 }
 
-/// Runs one of four quarters of the schedules.
+/// Runs one of four quarters of the scenarios.
 async fn run_quarter(quarter: u64) {
-    let count = schedules() / 4;
+    let count = scenarios() / 4;
     for seed in quarter * count..(quarter + 1) * count {
         run(seed).await;
     }
 }
 
 #[test]
-async fn after_any_schedule_the_mirror_in_indexed_db_equals_the_tables() {
+async fn after_any_scenario_the_mirror_in_indexed_db_equals_the_tables() {
     run_quarter(0).await;
 }
 
 #[test]
-async fn after_any_schedule_of_the_second_quarter_the_mirror_equals_the_tables() {
+async fn after_any_scenario_of_the_second_quarter_the_mirror_equals_the_tables() {
     run_quarter(1).await;
 }
 
 #[test]
-async fn after_any_schedule_of_the_third_quarter_the_mirror_equals_the_tables() {
+async fn after_any_scenario_of_the_third_quarter_the_mirror_equals_the_tables() {
     run_quarter(2).await;
 }
 
 #[test]
-async fn after_any_schedule_of_the_last_quarter_the_mirror_equals_the_tables() {
+async fn after_any_scenario_of_the_last_quarter_the_mirror_equals_the_tables() {
     run_quarter(3).await;
 }
