@@ -217,6 +217,24 @@ for (const width of [1280, 360])
     }
   });
 
+test("a week opens at its first event, however late it is", async () => {
+  const world = await World.make(fake.origin, { populate: {} });
+  const today = inDays(0);
+  await world.edit(meeting("Breakfast", `${today}T06:00:00`, `${today}T06:30:00`));
+  const context = await people({ timezoneId: "UTC" });
+  const page = await context.newPage();
+  await page.clock.setFixedTime(new Date(`${today}T23:00:00Z`));
+  await page.goto(world.url({}, "calendar"));
+  await ready(page);
+  await syncAll(page);
+  await page.reload();
+  await ready(page);
+  const event = page.locator(".block", { hasText: "Breakfast" });
+  await event.waitFor();
+  const [box, grid] = [await event.boundingBox(), await page.locator(".week").boundingBox()];
+  assert.ok(box.y > grid.y && box.y + box.height < grid.y + grid.height, "the event is not scrolled away");
+});
+
 test("the page respects forced colors and reduced motion", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 300 } });
   const page = await open(await people({ forcedColors: "active", reducedMotion: "reduce" }), world);
