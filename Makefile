@@ -73,14 +73,14 @@ reproducible:
 
 # Compares the package with hand-written loops and other clients. QUICK=1 and RUNS=3 measure less,
 # ONLY=first,heap some benchmarks, BASE=other.tgz another package too. PROFILE=1 shows in whose code
-# the time of deltalink goes. WRITE=1 NOTE=… writes the
-# tables of docs/performance.md.
+# the time of deltalink goes. WRITE=1 NOTE=… writes the tables of docs/performance.md,
+# RESULTS=file.json those of several times.
 bench: setup
 	@scripts/build.sh
 	@npm ci --prefix tests/bench --no-audit --no-fund --loglevel=error
 	@node --test --test-reporter=dot tests/bench/
 	@. scripts/env.sh && QUICK="$(QUICK)" ONLY="$(ONLY)" BASE="$(BASE)" RUNS="$(RUNS)" \
-		WRITE="$(WRITE)" NOTE="$(NOTE)" CHECK="$(CHECK)" PROFILE="$(PROFILE)" node tests/bench/bench.mjs
+		WRITE="$(WRITE)" NOTE="$(NOTE)" CHECK="$(CHECK)" PROFILE="$(PROFILE)" RESULTS="$(RESULTS)" node tests/bench/bench.mjs
 	@[ -n "$(PROFILE)$(ONLY)" ] || { node --expose-gc tests/bench/view.mjs && . scripts/env.sh && node tests/bench/paint.mjs; }
 
 # Compares the package with another one, BASE=other.tgz; exits with 1 if this one is slower.

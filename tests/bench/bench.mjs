@@ -1,5 +1,5 @@
 // Runs all benchmarks, interleaved: `make bench`. options.mjs lists the options.
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,6 +31,10 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder, "package")) }];
 if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
 
+/** The values of earlier times by row and contestant, and how long they took. */
+const earlier = existsSync(options.results)
+  ? JSON.parse(readFileSync(options.results, "utf8"))
+  : { minutes: 0, rows: {} };
 const measured = [];
 const graph = await startGraph();
 const site = await startSite(folder);
@@ -92,8 +96,9 @@ async function interleave(scenario, contestants, runs) {
   try {
     for (const contestant of contestants)
       prepared.set(contestant, await scenario.prepare?.(contestant, stage));
+    const [first] = Object.values(earlier.rows[scenario.rows[0]] ?? { none: [] });
     for (let run = 0; run < runs; run++) {
-      for (const contestant of shuffled(contestants, run)) {
+      for (const contestant of shuffled(contestants, first.length + run)) {
         const values = await scenario.run(contestant, stage, prepared.get(contestant));
         for (const id of scenario.rows) results[id].get(contestant.key).push(values[id]);
       }
@@ -121,10 +126,10 @@ function conclude() {
     process.exitCode = 1;
   }
   const { note } = options;
+  const all = options.results ? withEarlier(minutes) : { measured, minutes };
   const details = {
-    measured,
+    ...all,
     packages,
-    minutes,
     note,
     versions: { ...stage.versions, ...packageVersions() },
   };
@@ -135,4 +140,18 @@ function conclude() {
   );
   console.log(`measured in ${minutes.toFixed(1)} minutes`);
   if (options.write && measured.length && !profiles) return writeFile(DOCUMENT, documentOf(details));
+}
+
+/** Adds the values of this time to the file. Returns those of all times. */
+function withEarlier(minutesNow) {
+  const minutes = earlier.minutes + minutesNow;
+  const merged = measured.map((row) => {
+    const before = earlier.rows[row.id] ?? {};
+    const entries = [...row.results].map(([key, values]) => [key, [...(before[key] ?? []), ...values]]);
+    return { ...row, results: new Map(entries) };
+  });
+  const rows = { ...earlier.rows };
+  for (const { id, results } of merged) rows[id] = Object.fromEntries(results);
+  writeFileSync(options.results, JSON.stringify({ minutes, rows }));
+  return { measured: merged, minutes };
 }

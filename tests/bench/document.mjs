@@ -110,7 +110,9 @@ make bench QUICK=1                           # fewer rows and runs: three minute
 make bench ONLY=first,heap                   # rows whose name or title contains one of the words
 make bench BASE=path/to/other.tgz            # another deltalink package beside this one
 make bench-check BASE=path/to/other.tgz      # the same; exits with 1 if this one is slower
+make bench PROFILE=1                         # in whose code the time of deltalink goes
 make bench WRITE=1                           # writes this page
+make bench RUNS=1 RESULTS=file.json          # adds a run of each row to those in the file
 \`\`\`
 `;
 

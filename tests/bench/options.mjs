@@ -5,8 +5,9 @@ import { parseArgs } from "node:util";
  * `--quick`: fewer rows and runs. `--only=a,b`: rows whose id or title contains one of the words.
  * `--package=` and `--base=`: packed packages. `--check`: exit 1 if the package is slower than the
  * base. `--write`: write docs/performance.md, with the sentence of `--note=`. `--runs=n`: the
- * number of runs of each row. `--profile`: print in whose code the time of deltalink's sync() goes,
- * instead of measuring it.
+ * number of runs of each row. `--results=file`: add the runs to those of earlier times in this
+ * file, and write the tables of all of them. `--profile`: print in whose code the time of
+ * deltalink's sync() goes, instead of measuring it.
  */
 export function readOptions(argv, env) {
   const { values } = parseArgs({
@@ -19,6 +20,7 @@ export function readOptions(argv, env) {
       check: { type: "boolean", default: Boolean(env.CHECK) },
       write: { type: "boolean", default: Boolean(env.WRITE) },
       note: { type: "string", default: env.NOTE ?? "" },
+      results: { type: "string", default: env.RESULTS ?? "" },
       profile: { type: "boolean", default: Boolean(env.PROFILE) },
       runs: { type: "string", default: env.RUNS ?? "" },
     },
