@@ -17,6 +17,12 @@ const TOP = 16;
 const BASE = 128;
 const LEFT = 28;
 
+/** The font sizes of a number above a bar, in pixels. One that does not fit is only in the table. */
+const [MIN_FONT_SIZE, MAX_FONT_SIZE] = [8, 12];
+/** The font size at which a number is as wide as a bar and its gap: a digit is 0.6 as wide as high. */
+const fontSizeOf = (value: number, width: number): number =>
+  Math.min(MAX_FONT_SIZE, width / (0.6 * (String(value).length + 0.5)));
+
 interface Bar extends Day {
   key: string;
   /** The text below the bar, if any. */
@@ -114,8 +120,12 @@ function Chart({ title, bars, max, withRounds, head, rows }: ChartProps) {
               <g key={bar.key}>
                 <title>{bar.title}</title>
                 <rect className="hit" x={x(bar.key)} y={TOP} width={x.bandwidth()} height={HEIGHT - TOP} />
-                {sum > max && (
-                  <text className="over" x={middle} y={TOP - 4} textAnchor="middle">
+                {sum > max && fontSizeOf(sum, x.step()) >= MIN_FONT_SIZE && (
+                  <text
+                    className="over"
+                    style={{ fontSize: fontSizeOf(sum, x.step()) }}
+                    {...{ x: middle, y: TOP - 4, textAnchor: "middle" }}
+                  >
                     {sum}
                   </text>
                 )}
