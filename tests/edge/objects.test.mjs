@@ -1,0 +1,125 @@
+// deltalink/durable-objects in workerd: a mailbox on its own, and the errors of wrong options. The
+// tests of the edge example test the three classes together.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startFake } from "../fake.mjs";
+import { until } from "../wait.mjs";
+import { startWorker } from "./workerd.mjs";
+
+let fake;
+let world;
+let worker;
+/** What the mailboxes delivered, and the status with which the consumer responds. */
+const delivered = [];
+let status = 200;
+before(async () => {
+  fake = await startFake();
+  world = await fake.world({ populate: { users: 5 }, options: { page_size: 2 } });
+  worker = await startWorker(new URL("objects-worker.mjs", import.meta.url).pathname, {
+    durableObjects: {
+      MAILBOXES: { className: "Mailbox", useSQLite: true },
+      PROBE: { className: "Probe", useSQLite: true },
+    },
+    bindings: { TOKEN: world.tokens.app, ENDPOINT: world.root },
+    serviceBindings: {
+      async END(request) {
+        delivered.push(await request.json());
+        return new Response(null, { status });
+      },
+    },
+  });
+});
+after(async () => {
+  await worker.dispose();
+  await fake.stop();
+});
+
+const call = async (method, mailbox, value) => {
+  const query = value === undefined ? "" : `?${new URLSearchParams({ value })}`;
+  return (await worker.fetch(`/${method}/${encodeURIComponent(mailbox)}${query}`)).json();
+};
+const untilCurrent = (mailbox) =>
+  until(async () => {
+    const found = await call("status", mailbox);
+    return found.phase === "current" || JSON.stringify(found);
+  });
+const namesOf = (mailbox) => delivered.filter((one) => one.mailbox === mailbox).flatMap(({ names }) => names);
+
+test("a mailbox without a budget, a registry and a subscription runs a round when it is woken", async () => {
+  assert.equal((await call("status", "a")).phase, "new");
+  await call("notify", "a");
+  assert.equal((await call("status", "a")).requestedRounds, 0, "no notification before it has a name");
+  await call("wake", "a", "a");
+  await untilCurrent("a");
+  const { items, sent, mailbox, subscribeError } = await call("status", "a");
+  assert.deepEqual([items, sent, mailbox, subscribeError], [5, 5, "a", undefined]);
+  assert.equal(new Set(namesOf("a")).size, 5);
+  const [user] = await world.table("users");
+  assert.equal(await call("nameOf", "a", user.id), user.displayName);
+  assert.equal(await call("nameOf", "a", "nobody"), null);
+
+  await world.edits({ collection: "users", op: "add", item: { displayName: "Ann" } });
+  await call("notify", "a");
+  await until(() => namesOf("a").includes("Ann") || "Ann is missing");
+  await untilCurrent("a");
+  assert.equal(namesOf("a").length, 6, "only the change");
+});
+
+test("a page whose changes were refused is delivered again, and the status names the reason", async () => {
+  status = 503;
+  await call("wake", "b", "b");
+  await until(async () => (await call("status", "b")).failures > 1 || "no second attempt");
+  const { lastError, items, sent } = await call("status", "b");
+  assert.deepEqual([lastError.code, lastError.message], ["deliver", "the consumer responded with 503"]);
+  assert.deepEqual([items, sent], [undefined, 0]);
+  const pages = delivered.filter(({ mailbox }) => mailbox === "b");
+  assert.deepEqual(pages.at(-1), pages[0]);
+  status = 200;
+  await untilCurrent("b");
+  assert.equal((await call("status", "b")).lastError, undefined);
+  assert.equal(new Set(namesOf("b")).size, 6);
+});
+
+test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
+  await call("wake", "c", "c");
+  await untilCurrent("c");
+  await call("remove", "c");
+  await call("notify", "c");
+  const { phase, items, mailbox } = await call("status", "c");
+  assert.deepEqual([phase, items, mailbox], ["new", undefined, undefined]);
+  const [user] = await world.table("users");
+  assert.equal(await call("nameOf", "c", user.id), null);
+  await call("wake", "c", "c");
+  await untilCurrent("c");
+  assert.equal(namesOf("c").length, 12);
+});
+
+test("wrong options of the three classes and an empty name are errors that say what is wrong", async () => {
+  const { nothing, ...errors } = await (await worker.fetch("/errors")).json();
+  assert.equal(nothing, null);
+  const expected = {
+    "no options": /^options.token of MailboxObject must be a function, got undefined$/,
+    "no token": /^options.token of MailboxObject must be a function, got undefined$/,
+    "a query that is none": /^options.query of MailboxObject must be a function, got a string$/,
+    "no deliver": /^options.deliver of MailboxObject must be a function, got undefined$/,
+    "a subscription that is none": /^options.subscription of MailboxObject must be .* got an object$/,
+    "a log that is none": /^options.log of MailboxObject must be a function, got a boolean$/,
+    "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got an object$/,
+    "a pause in words": /^options.pause of MailboxObject must be a number of at least 0, got a string$/,
+    "no back-off": /^options.backOff of MailboxObject must be a number of at least 1, got 0$/,
+    "no mailboxes": /^options.mailboxes of RegistryObject must be a binding .* got undefined$/,
+    "no registries": /^options.registries of RegistryObject must be a binding .* got undefined$/,
+    "half a shard": /^options.shards of RegistryObject must be a whole number of at least 1, got 0.5$/,
+    "a negative spread": /^options.spread of RegistryObject must be a number of at least 0, got -1$/,
+    "no mailboxes of a budget": /^options.mailboxes of BudgetObject must be a binding .* got undefined$/,
+    "no rounds at once": /^options.roundsAtOnce of BudgetObject must be a number of at least 1, got 0$/,
+    "a pause that is no number": /^options.pause of BudgetObject must be a number of .* got NaN$/,
+  };
+  assert.deepEqual(Object.keys(errors).sort(), Object.keys(expected).sort());
+  for (const [name, error] of Object.entries(errors)) {
+    assert.deepEqual([error?.name, error?.code], ["DeltaError", "bad-request"], name);
+    assert.match(error.message, expected[name]);
+  }
+  const { error } = await call("wake", "d", "");
+  assert.match(error, /the mailbox of wake\(\) must be a non-empty string, got an empty string$/);
+});
