@@ -4,7 +4,8 @@
  * number.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Change, Cloud, DeltaClient, DeltaQuery, LogEntry, TokenSource } from "deltalink";
+import type { Change, Cloud, DeltaClient, DeltaErrorCode, DeltaQuery, LogEntry } from "deltalink";
+import type { TokenSource } from "deltalink";
 import type { fetch } from "./host.js";
 import type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
 import type { SubscriptionOptions } from "./notifications.js";
@@ -59,8 +60,25 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   endpoint?: string | undefined;
   /** Called instead of the host's `fetch`. */
   fetch?: typeof fetch;
-  /** Gets an entry at the end of each round, and for each failed request. */
-  log?(entry: LogEntry & { mailbox: string }): void;
+  /**
+   * Gets the entries of the client's `log`, and one for each failure that the client does not see.
+   */
+  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): void;
+}
+
+/** A call of `deliver()` that has rejected, or a subscription that was not made or renewed. */
+export interface FailureLogEntry {
+  event: "deliver" | "subscription";
+  level: "warn";
+  time: Date;
+  /** The message of the error, at most 500 characters. */
+  message: string;
+  /** When the mailbox tries again. */
+  retryAt: Date;
+  /** The code of a `DeltaError`. */
+  code?: DeltaErrorCode;
+  /** Graph's id of the request, for Microsoft's support. */
+  requestId?: string;
 }
 
 /**

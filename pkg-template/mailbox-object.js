@@ -191,6 +191,8 @@ export class MailboxObject extends DurableObject {
       const lastError = { code, message: messageOf(error), requestId, at: Date.now() };
       const failed = plan.failRound(this.#state, error, { backOff });
       this.#write({ ...failed, lastError, startedAt: undefined });
+      // The client logs its own errors.
+      if (code === "deliver") this.#logFailure("deliver", mailbox, error, failed.notBefore);
       if (code === "throttled") return retryAt?.getTime();
     } finally {
       this.#running = undefined;
@@ -221,7 +223,22 @@ export class MailboxObject extends DurableObject {
       const failures = subscribeFailures + 1;
       const at = plan.backOffTime(error, failures, { backOff: this.#options.backOff });
       this.#write({ subscribeFailures: failures, subscribeError: messageOf(error), subscribeAt: at });
+      this.#logFailure("subscription", mailbox, error, at);
     }
+  }
+
+  #logFailure(event, mailbox, error, retryAt) {
+    const { code, requestId } = /** @type {any} */ (error instanceof DeltaError ? error : {});
+    this.#options.log?.({
+      mailbox,
+      time: new Date(),
+      level: "warn",
+      event,
+      message: messageOf(error),
+      retryAt: new Date(retryAt),
+      ...(code && { code }),
+      ...(requestId && { requestId }),
+    });
   }
 
   /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */

@@ -16,6 +16,10 @@ export class Mailbox extends MailboxObject {
       endpoint: env.ENDPOINT,
       pause: 10,
       backOff: 20,
+      log: ({ event, code, message, retryAt }) =>
+        event === "round"
+          ? undefined
+          : console.log("failure", JSON.stringify({ event, code, message, retryAt })),
     });
   }
 

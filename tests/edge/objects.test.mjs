@@ -9,13 +9,16 @@ import { startWorker } from "./workerd.mjs";
 let fake;
 let world;
 let worker;
+/** What the Worker printed about failures. */
+const failures = [];
 /** What the mailboxes delivered, and the status with which the consumer responds. */
 const delivered = [];
 let status = 200;
 before(async () => {
   fake = await startFake();
   world = await fake.world({ populate: { users: 5 }, options: { page_size: 2 } });
-  worker = await startWorker(new URL("objects-worker.mjs", import.meta.url).pathname, {
+  const entry = new URL("objects-worker.mjs", import.meta.url).pathname;
+  const options = {
     durableObjects: {
       MAILBOXES: { className: "Mailbox", useSQLite: true },
       PROBE: { className: "Probe", useSQLite: true },
@@ -27,7 +30,11 @@ before(async () => {
         return new Response(null, { status });
       },
     },
-  });
+  };
+  const handleStructuredLogs = ({ message }) => {
+    if (message.startsWith("failure ")) failures.push(JSON.parse(message.slice("failure ".length)));
+  };
+  worker = await startWorker(entry, options, [], { handleStructuredLogs });
 });
 after(async () => {
   await worker.dispose();
@@ -78,6 +85,10 @@ test("a page whose changes were refused is delivered again, and the status names
   await untilCurrent("b");
   assert.equal((await call("status", "b")).lastError, undefined);
   assert.equal(new Set(namesOf("b")).size, 6);
+  await until(() => failures.length > 1 || "the failures were not logged");
+  const [{ retryAt, ...failure }] = failures;
+  assert.deepEqual(failure, { event: "deliver", message: "the consumer responded with 503" });
+  assert.ok(Date.parse(retryAt) > 0);
 });
 
 test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {

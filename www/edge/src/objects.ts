@@ -29,7 +29,8 @@ export class Mailbox extends MailboxObject<Env> {
         return root ? { resource: notificationResource(mailbox), notificationUrl } : undefined;
       },
       deliver: (mailbox, changes) => sendChanges(env.CHANGES, changes, { properties: { mailbox } }),
-      log: (entry) => entry.event === "round" && console.log(entry),
+      // Failed requests are in the report of their round.
+      log: (entry) => entry.event !== "request" && console.log(entry),
     });
   }
 }
