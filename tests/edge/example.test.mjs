@@ -3,7 +3,7 @@
 // Graph.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { after, afterEach, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -260,4 +260,21 @@ test("the second Worker of the page sends the calendars of three users, each wit
   await example.notify(notification(renew), [bob]);
   await until(() => renewals(bob.id) === 1 || "not renewed");
   assert.equal((await example.worker.fetch("/notifications/dan%40contoso.com")).status, 404);
+});
+
+test("the recipe of docs/testing.md runs the second Worker in Miniflare", async () => {
+  const page = await readFile(`${root}docs/testing.md`, "utf8");
+  const [, recipe] = /^```js\n(.*?)^```$/ms.exec(page);
+  const bundled = await bundle(`${folder}/calendars/index.ts`);
+  await mkdir(`${folder}/out`, { recursive: true });
+  await copyFile(`${bundled}/worker.mjs`, `${folder}/out/index.js`);
+  await copyFile(`${bundled}/deltalink.wasm`, `${folder}/out/deltalink.wasm`);
+  await rm(bundled, { recursive: true });
+  await writeFile(`${folder}/recipe.mjs`, recipe);
+  // The variable tells a test runner to report to this one.
+  const env = { ...process.env };
+  delete env.NODE_TEST_CONTEXT;
+  const flags = ["--test-reporter=tap", "recipe.mjs"];
+  const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd: folder, env });
+  assert.match(stdout, /^ok 1 - a notification leads to a round$/m);
 });
