@@ -4,7 +4,7 @@
  * number.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Change, Cloud, DeltaClient, DeltaErrorCode, DeltaQuery, LogEntry } from "deltalink";
+import type { Change, Cloud, DeltaClient, DeltaErrorCode, DeltaFeed, LogEntry } from "deltalink";
 import type { TokenSource } from "deltalink";
 import type { fetch } from "./host.js";
 import type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
@@ -23,8 +23,11 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
    * function. If the source has no `account`, the name of the mailbox is used.
    */
   token(mailbox: string): TokenSource;
-  /** Returns the query to mirror. */
-  query(client: DeltaClient, mailbox: string): DeltaQuery<T>;
+  /**
+   * Returns the query. A feed (`mirror: false`) writes no row per item, but `item()` then finds
+   * nothing, also not an item that was too large for a message.
+   */
+  query(client: DeltaClient, mailbox: string): DeltaFeed<T>;
   /**
    * Takes the changes of a page, in most cases by `sendChanges()`. When it resolves, the page is
    * acknowledged; when it rejects, a later round delivers the same page again.
@@ -33,7 +36,8 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   /**
    * Returns the resource and the URL of the subscription, and other options of `subscriptions()`.
    * Without this function, if it returns undefined, or if Graph has no notifications for the
-   * resource, the mailbox is only polled. Put the name of the mailbox into the URL.
+   * resource, the mailbox is only polled: something else has to call `wake()`. Put the name of the
+   * mailbox into the URL.
    */
   subscription?(
     mailbox: string,
@@ -66,9 +70,13 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): void;
 }
 
-/** A call of `deliver()` that has rejected, or a subscription that was not made or renewed. */
+/** A failure of a mailbox that is not one of a round of the client. */
 export interface FailureLogEntry {
-  event: "deliver" | "subscription";
+  /**
+   * `open`: `token()` or `query()` has thrown, or the client could not be opened. `deliver`: a call
+   * of `deliver()` has rejected. `subscription`: it was not made or renewed.
+   */
+  event: "open" | "deliver" | "subscription";
   level: "warn";
   time: Date;
   /** The message of the error, at most 500 characters. */
@@ -110,7 +118,7 @@ export class MailboxObject<Env = unknown> extends DurableObject<Env> {
   notify(renew?: string[]): Promise<void>;
   /** Stops a running round, and deletes the subscription and everything that is stored. */
   remove(): Promise<void>;
-  /** Returns an item of the mirror. Undefined if there is none with this id. */
+  /** Returns an item of the mirror. Undefined if there is none with this id, or no mirror. */
   item(id: string): Promise<object | undefined>;
   status(): MailboxStatus;
   /** Called by the budget: takes a permit. Returns false if the mailbox no longer needs it. */

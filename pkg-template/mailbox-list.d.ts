@@ -15,7 +15,10 @@ export interface MailboxState extends RoundState, SubscriptionState {
   startedAt?: number | undefined;
   /** The end of the last complete round. */
   lastSync?: number;
-  /** Why the last round failed. The code is that of a `DeltaError`, or `deliver`. */
+  /**
+   * Why the last round failed. The code is that of a `DeltaError`, or `deliver` for another error
+   * of `deliver()`.
+   */
   lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
   /** The number of items of the mirror. */
   items?: number;

@@ -1,7 +1,8 @@
 // @ts-check
 // The Durable Object that mirrors a mailbox. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
-import { DeltaError, openDelta } from "./workerd.js";
+import { badRequest, DeltaError, typeOf } from "./error.js";
+import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
 import { readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
 import { DAY } from "./refusal.js";
@@ -11,6 +12,9 @@ import { DurableObjectStore } from "./stores/durable-object.js";
 const OWNER = "MailboxObject";
 /** @type {import("./mailbox-list.js").MailboxState} */
 const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
+
+/** The code of an error that is not a DeltaError, by what has thrown it. */
+const CODES = { open: "bad-request", round: "internal", deliver: "deliver" };
 
 /**
  * Rounds run in the alarm, of which Cloudflare runs one at a time. The other methods only store
@@ -88,7 +92,7 @@ export class MailboxObject extends DurableObject {
 
   async item(id) {
     const { mailbox } = this.#state;
-    return mailbox === undefined ? undefined : this.#open(mailbox, (query) => query.get(id));
+    return mailbox === undefined ? undefined : this.#open(mailbox, (query) => query.get?.(id));
   }
 
   status() {
@@ -165,13 +169,18 @@ export class MailboxObject extends DurableObject {
     const { pause, backOff, deliver } = this.#options;
     const running = (this.#running = this.#state.requestedRounds);
     const { signal } = this.#stop;
+    /** What fails, if the round does: a key of `CODES`. */
+    let step = /** @type {string} */ ("open");
     this.#write({ ...plan.beginRound(this.#state, { backOff }), startedAt: Date.now() });
     await this.#setAlarm();
     try {
       await this.#open(mailbox, async (query) => {
         const round = query.round({ ack: "manual", maxMs: plan.MAX_ROUND, signal });
+        step = "round";
         for await (const page of round) {
+          step = "deliver";
           await deliver(mailbox, page.changes);
+          step = "round";
           // Acknowledges only after the changes were accepted: a failure before must lead to the
           // same page again.
           await page.ack();
@@ -179,7 +188,8 @@ export class MailboxObject extends DurableObject {
           this.#write({ ...plan.continueRound(this.#state, { backOff }), sent });
         }
         const complete = round.report.outcome === "complete";
-        const items = await query.count();
+        // A feed has no mirror.
+        const items = await query.count?.();
         const ended = plan.endRound(this.#state, { running, complete, pause });
         const lastSync = complete ? { lastSync: Date.now() } : {};
         this.#write({ ...ended, ...lastSync, items, lastError: undefined, startedAt: undefined });
@@ -187,12 +197,12 @@ export class MailboxObject extends DurableObject {
     } catch (error) {
       if (signal.aborted) return undefined;
       const known = /** @type {any} */ (error instanceof DeltaError ? error : {});
-      const { code = "deliver", requestId, retryAt } = known;
+      const { code = CODES[step], requestId, retryAt } = known;
       const lastError = { code, message: messageOf(error), requestId, at: Date.now() };
       const failed = plan.failRound(this.#state, error, { backOff });
       this.#write({ ...failed, lastError, startedAt: undefined });
-      // The client logs its own errors.
-      if (code === "deliver") this.#logFailure("deliver", mailbox, error, failed.notBefore);
+      // The client logs the errors of its rounds.
+      if (step !== "round") this.#logFailure(step, mailbox, error, failed.notBefore);
       if (code === "throttled") return retryAt?.getTime();
     } finally {
       this.#running = undefined;
@@ -249,12 +259,16 @@ export class MailboxObject extends DurableObject {
     return subscriptions({ ...this.#graph(mailbox), ...subscription, clientState });
   }
 
-  /**
-   * The resource and the URL of the subscription. Undefined if Graph has no notifications for it.
-   */
+  /** The options of the subscription. Undefined if the mailbox is polled only. */
   #subscription(mailbox) {
     const subscription = this.#options.subscription?.(mailbox);
-    return subscription && subscriptionLimits(subscription.resource) ? subscription : undefined;
+    if (!subscription) return undefined;
+    const { resource, lifetime, changeType } = subscription;
+    if (typeof resource !== "string")
+      throw badRequest(
+        `options.subscription of ${OWNER} must return a resource, such as "users/{id}/events", got ${typeOf(resource)}`,
+      );
+    return subscriptionLimits(resource) || (lifetime && changeType) ? subscription : undefined;
   }
 
   /** The options that requests for pages and for subscriptions share. */

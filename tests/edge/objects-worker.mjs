@@ -7,7 +7,13 @@ export class Mailbox extends MailboxObject {
   constructor(ctx, env) {
     super(ctx, env, {
       token: () => () => env.TOKEN,
-      query: (client) => client.track("/users/delta"),
+      query(client, mailbox) {
+        if (mailbox === "throws") throw new Error("a mistake of the app");
+        if (mailbox === "feed") return client.track("/users/delta", { mirror: false });
+        return client.track("/users/delta", mailbox === "wrong" ? { top: 2 } : {});
+      },
+      subscription: (mailbox) =>
+        mailbox === "no resource" ? { notificationUrl: "https://x.example" } : undefined,
       async deliver(mailbox, changes) {
         const body = JSON.stringify({ mailbox, names: changes.map(({ item }) => item.displayName) });
         const response = await env.END.fetch("http://end", { method: "POST", body });

@@ -91,6 +91,35 @@ test("a page whose changes were refused is delivered again, and the status names
   assert.ok(Date.parse(retryAt) > 0);
 });
 
+test("a feed is delivered like a mirror, and its items cannot be read", async () => {
+  await call("wake", "feed", "feed");
+  await untilCurrent("feed");
+  const { items, sent } = await call("status", "feed");
+  assert.deepEqual([items, sent, new Set(namesOf("feed")).size], [undefined, 6, 6]);
+  const [user] = await world.table("users");
+  assert.equal(await call("nameOf", "feed", user.id), null);
+});
+
+test("an error before the round is in the status and in the log, and the mailbox backs off", async () => {
+  for (const [name, code, message] of [
+    ["throws", "bad-request", /^a mistake of the app$/],
+    ["wrong", "bad-request", /^options.top is refused by Graph on user/],
+  ]) {
+    failures.length = 0;
+    await call("wake", name, name);
+    await until(() => failures.length > 0 || "not logged");
+    assert.equal(failures[0].event, "open");
+    assert.match(failures[0].message, message);
+    const { lastError, failures: count } = await call("status", name);
+    assert.equal(lastError.code, code);
+    assert.match(lastError.message, message);
+    assert.ok(count > 0);
+    await call("remove", name);
+  }
+  const { error } = await call("wake", "no resource", "no resource");
+  assert.match(error, /options.subscription of MailboxObject must return a resource, .* got undefined$/);
+});
+
 test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
   await call("wake", "c", "c");
   await untilCurrent("c");
