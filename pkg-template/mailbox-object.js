@@ -1,7 +1,7 @@
 // @ts-check
 // The Durable Object that mirrors a mailbox. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
-import { badRequest, DeltaError, typeOf } from "./error.js";
+import { badRequest, DeltaError, report, typeOf } from "./error.js";
 import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
 import { readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
@@ -239,16 +239,21 @@ export class MailboxObject extends DurableObject {
 
   #logFailure(event, mailbox, error, retryAt) {
     const { code, requestId } = /** @type {any} */ (error instanceof DeltaError ? error : {});
-    this.#options.log?.({
-      mailbox,
-      time: new Date(),
-      level: "warn",
-      event,
-      message: messageOf(error),
-      retryAt: new Date(retryAt),
-      ...(code && { code }),
-      ...(requestId && { requestId }),
-    });
+    try {
+      this.#options.log?.({
+        mailbox,
+        time: new Date(),
+        level: "warn",
+        event,
+        message: messageOf(error),
+        retryAt: new Date(retryAt),
+        ...(code && { code }),
+        ...(requestId && { requestId }),
+      });
+    } catch (thrown) {
+      // As the client does: an error of `log` must not end the alarm.
+      report(thrown);
+    }
   }
 
   /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */

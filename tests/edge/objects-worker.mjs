@@ -22,11 +22,20 @@ export class Mailbox extends MailboxObject {
       endpoint: env.ENDPOINT,
       pause: 10,
       backOff: 20,
-      log: ({ event, code, message, retryAt }) =>
-        event === "round"
-          ? undefined
-          : console.log("failure", JSON.stringify({ event, code, message, retryAt })),
+      log({ event, code, message, retryAt }) {
+        if (event === "round") return;
+        console.log("failure", JSON.stringify({ event, code, message, retryAt }));
+        throw new Error("a mistake in log()");
+      },
     });
+  }
+
+  async alarm() {
+    try {
+      await super.alarm();
+    } catch (error) {
+      console.log("failure", JSON.stringify({ event: "alarm", message: error.message }));
+    }
   }
 
   /** A method of the subclass, which uses those of its class. */

@@ -72,7 +72,7 @@ test("a mailbox without a budget, a registry and a subscription runs a round whe
   assert.equal(namesOf("a").length, 6, "only the change");
 });
 
-test("a page whose changes were refused is delivered again, and the status names the reason", async () => {
+test("a page whose changes were refused is delivered again, also if log() throws, and the status says why", async () => {
   status = 503;
   await call("wake", "b", "b");
   await until(async () => (await call("status", "b")).failures > 1 || "no second attempt");
@@ -89,6 +89,7 @@ test("a page whose changes were refused is delivered again, and the status names
   const [{ retryAt, ...failure }] = failures;
   assert.deepEqual(failure, { event: "deliver", message: "the consumer responded with 503" });
   assert.ok(Date.parse(retryAt) > 0);
+  assert.deepEqual([...new Set(failures.map(({ event }) => event))], ["deliver"], "no alarm has failed");
 });
 
 test("a feed is delivered like a mirror, and its items cannot be read", async () => {
