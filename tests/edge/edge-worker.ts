@@ -5,7 +5,8 @@ import example, {
   Registry as RealRegistry,
 } from "../../www/edge/src/index";
 import { clientCredentials } from "deltalink/auth";
-import { homeOf, registryOf, shardsOf, type ChangeMessage, type Env } from "../../www/edge/src/env";
+import { shardOf } from "deltalink/workers";
+import { settingsOf, type Env, type Message } from "../../www/edge/src/env";
 
 /** Counts the calls of the objects, and what they store, by class and method. */
 let counts: Record<string, number> = {};
@@ -148,10 +149,10 @@ const routes: Record<string, (env: Env, name: string, query: URLSearchParams) =>
     return counted;
   },
   home: async (env, name) => {
-    const all = Array.from({ length: shardsOf(env) }, (_, shard) => registryOf(env, shard).has(name));
+    const lists = await Promise.all(registriesOf(env).map((registry) => registry.has(name)));
     return {
-      home: await homeOf(env, name).has(name),
-      count: (await Promise.all(all)).filter(Boolean).length,
+      home: lists[shardOf(name, lists.length)],
+      count: lists.filter(Boolean).length,
     };
   },
   token: async ({ TENANT, CLIENT, CLIENT_SECRET, AUTHORITY }, _, query) => {
@@ -171,16 +172,17 @@ const routes: Record<string, (env: Env, name: string, query: URLSearchParams) =>
     // An aborted object never resolves the call, so nothing awaits it.
     if (name === "budget") void settled(budgetOf(env).abort());
     else if (name) void settled(mailboxOf(env, name).abort());
-    else {
-      const { REGISTRY } = env as unknown as TestBindings;
-      for (let shard = 0; shard < shardsOf(env); shard++)
-        void settled(REGISTRY.getByName(`registry-${shard}`).abort());
-    }
+    else for (const registry of registriesOf(env)) void settled(registry.abort());
   },
 };
 
 const mailboxOf = (env: Env, name: string) => (env as unknown as TestBindings).MAILBOXES.getByName(name);
 const budgetOf = (env: Env) => (env as unknown as TestBindings).BUDGET.getByName("budget");
+/** The registries, in the order of their numbers. */
+const registriesOf = (env: Env) =>
+  Array.from({ length: settingsOf(env).shards }, (_, shard) =>
+    (env as unknown as TestBindings).REGISTRY.getByName(`registry-${shard}`),
+  );
 /** Resolves when a call has ended, even with an error. */
 const settled = (call: unknown) => Promise.resolve(call).catch(() => {});
 
@@ -194,4 +196,4 @@ export default {
     ctx.waitUntil(settled(result));
     return Response.json((await result) ?? null);
   },
-} satisfies ExportedHandler<Env, ChangeMessage>;
+} satisfies ExportedHandler<Env, Message>;

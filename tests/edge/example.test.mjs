@@ -1,8 +1,9 @@
-// The Worker of docs/edge.md, from the text of the page: it compiles with Cloudflare's types, fits
-// in 60 lines, and runs in workerd against Graph's own addresses, which lead to the fake Graph.
+// The two Workers of docs/edge.md, from the text of the page: they compile with Cloudflare's types,
+// fit in 60 and 40 lines, and run in workerd against Graph's own addresses, which lead to the fake
+// Graph.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { after, afterEach, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -17,10 +18,10 @@ const STATE = "a state of the tests, which is long enough";
 const SINK = `export default { async queue(batch, env) {
   await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
 } };`;
-/** The Workers of the page: the example, and the one with the changes for several mailboxes. */
+/** The Workers of the page, and the most lines of each. */
 const WORKERS = {
-  users: { binding: "USERS", className: "Users" },
-  calendars: { binding: "CALENDARS", className: "Calendar" },
+  users: { binding: "USERS", className: "Users", most: 60 },
+  calendars: { binding: "CALENDARS", className: "Calendar", most: 40 },
 };
 /** What `wrangler types` writes. */
 const envOf = ({ binding, className }) => `interface Env {
@@ -29,16 +30,19 @@ const envOf = ({ binding, className }) => `interface Env {
   TENANT: string; CLIENT: string; URL: string; SECRET: string; STATE: string;
 }`;
 
-/** The code of each Worker. */
-const code = {};
+/** The code of each Worker, and the objects of its configuration. */
+const [code, bindings] = [{}, {}];
 let settings;
 let example;
 before(async () => {
   const page = await readFile(`${root}docs/edge.md`, "utf8");
-  const block = (language) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "ms").exec(page)[1];
-  settings = JSON.parse(block("jsonc"));
-  code.users = block("ts");
-  code.calendars = patched(code.users, block("diff"));
+  const blocks = (language) =>
+    [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(([, text]) => text);
+  const [whole, lines] = blocks("jsonc");
+  settings = JSON.parse(whole);
+  bindings.users = settings.durable_objects.bindings;
+  bindings.calendars = JSON.parse(`{${lines.replace(/,\s*$/, "")}}`).durable_objects.bindings;
+  [code.users, code.calendars] = blocks("ts");
   for (const [name, worker] of Object.entries(WORKERS)) {
     await mkdir(`${folder}/${name}`, { recursive: true });
     await writeFile(`${folder}/${name}/index.ts`, code[name]);
@@ -47,20 +51,6 @@ before(async () => {
     await writeFile(`${folder}/${name}/tsconfig.json`, JSON.stringify(config));
   }
 });
-
-/** Replaces the lines of each part of a diff. */
-function patched(text, diff) {
-  const lines = (part, sign) =>
-    part
-      .split("\n")
-      .filter((line) => line.startsWith(sign))
-      .map((line) => `${line.slice(1)}\n`)
-      .join("");
-  return diff.split("\n\n").reduce((rest, part) => {
-    assert.equal(rest.split(lines(part, "-")).length, 2, `the example has these lines once: ${part}`);
-    return rest.replace(lines(part, "-"), () => lines(part, "+"));
-  }, text);
-}
 
 after(() => rm(folder, { recursive: true }));
 afterEach(async () => {
@@ -156,26 +146,31 @@ const notification = (change) =>
     value: [{ subscriptionId: "any", changeType: "updated", clientState: STATE, ...change }],
   });
 
-test("the Worker of the page fits in sixty lines of 110 columns, and compiles, also with the changes", async () => {
-  const lines = code.users.trim().split("\n");
-  assert.ok(lines.length <= 60, `${lines.length} lines`);
-  for (const line of Object.values(code).flatMap((text) => text.split("\n")))
-    assert.ok(line.length <= 110, line);
-  for (const name of Object.keys(WORKERS)) {
+test("the Workers of the page fit in 60 and 40 lines of 110 columns, and compile", async () => {
+  for (const [name, { binding, className, most }] of Object.entries(WORKERS)) {
+    const lines = code[name].trim().split("\n");
+    assert.ok(lines.length <= most, `${name} has ${lines.length} lines`);
+    for (const line of lines) assert.ok(line.length <= 110, line);
+    assert.deepEqual(bindings[name], [{ name: binding, class_name: className }]);
     const options = ["-p", `${folder}/${name}`];
     const tsc = promisify(execFile)(`${root}node_modules/.bin/tsc`, options, { cwd: root });
     await tsc.catch(({ stdout }) => assert.fail(stdout));
   }
-  const bundled = await bundle(`${folder}/users/index.ts`);
+  for (const name of Object.keys(WORKERS)) await printSize(name);
+});
+
+async function printSize(name) {
+  const bundled = await bundle(`${folder}/${name}/index.ts`);
   const files = await Promise.all(
     ["worker.mjs", "deltalink.wasm"].map((file) => readFile(`${bundled}/${file}`)),
   );
   const size = gzipSync(Buffer.concat(files), { level: 9 }).length;
+  const { length } = code[name].trim().split("\n");
   console.log(
-    `scale: the Worker of docs/edge.md: ${lines.length} lines, ${Math.round(size / 1024)} KB gzipped`,
+    `scale: the Worker for ${name} of docs/edge.md: ${length} lines, ${Math.round(size / 1024)} KB gzipped`,
   );
   await rm(bundled, { recursive: true });
-});
+}
 
 test("the Worker of the page sends the users of a tenant to a queue, woken by cron and notifications", async () => {
   example = await start("users");
@@ -229,7 +224,7 @@ test("the Worker of the page waits as long as Graph asks for, also after a notif
   assert.equal(example.requests.length, length, "no request before the end of the throttle");
 });
 
-test("with the changes of the page it sends the calendars of three users, each with its own secret", async () => {
+test("the second Worker of the page sends the calendars of three users, each with its own secret", async () => {
   example = await start("calendars");
   const people = ["ann@contoso.com", "bob@contoso.com", "cho@contoso.com"];
   const at = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();
@@ -257,4 +252,29 @@ test("with the changes of the page it sends the calendars of three users, each w
   await example.notify(notification({ clientState }), [bob]);
   await until(() => sent().includes("bob@contoso.com new") || sent().join());
   assert.equal(example.messages.length, 4);
+
+  const renewals = (id) => example.requests.filter((one) => one === `PATCH /subscriptions/${id}`).length;
+  await example.notify(notification({ clientState, lifecycleEvent: "reauthorizationRequired" }), [bob]);
+  assert.equal(renewals(bob.id), 0, "the id is that of another subscription");
+  const renew = { clientState, lifecycleEvent: "reauthorizationRequired", subscriptionId: bob.id };
+  await example.notify(notification(renew), [bob]);
+  await until(() => renewals(bob.id) === 1 || "not renewed");
+  assert.equal((await example.worker.fetch("/notifications/dan%40contoso.com")).status, 404);
+});
+
+test("the recipe of docs/testing.md runs the second Worker in Miniflare", async () => {
+  const page = await readFile(`${root}docs/testing.md`, "utf8");
+  const [, recipe] = /^```js\n(.*?)^```$/ms.exec(page);
+  const bundled = await bundle(`${folder}/calendars/index.ts`);
+  await mkdir(`${folder}/out`, { recursive: true });
+  await copyFile(`${bundled}/worker.mjs`, `${folder}/out/index.js`);
+  await copyFile(`${bundled}/deltalink.wasm`, `${folder}/out/deltalink.wasm`);
+  await rm(bundled, { recursive: true });
+  await writeFile(`${folder}/recipe.mjs`, recipe);
+  // The variable tells a test runner to report to this one.
+  const env = { ...process.env };
+  delete env.NODE_TEST_CONTEXT;
+  const flags = ["--test-reporter=tap", "recipe.mjs"];
+  const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd: folder, env });
+  assert.match(stdout, /^ok 1 - a notification leads to a round$/m);
 });

@@ -1,94 +1,100 @@
-// The planning module of the edge example, without objects: rounds, permits, registries.
+// The planning of deltalink/workers, without objects: rounds, subscriptions, permits, registries.
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
-import { loadPlan } from "../scale/plan.mjs";
+import { test } from "node:test";
+import * as plan from "deltalink/workers";
 
 const NOW = Date.UTC(2026, 10, 21);
 const MINUTE = 60_000;
 const DAY = 86_400_000;
-const SETTINGS = { pause: 2000, backOff: 5000 };
-let plan;
-before(async () => (plan = await loadPlan()));
+/** The options of the functions, without jitter. */
+const AT = { now: NOW, random: 1, backOff: 5000 };
 
 const names = (granted) => granted.map(({ mailbox }) => mailbox);
 
 test("a thousand requests during a round lead to one more round, after the pause", () => {
-  let state = plan.request(plan.INITIAL);
-  assert.equal(plan.request(state), state, "a round that has not begun counts once");
+  let state = plan.requestRound(plan.NO_ROUNDS);
+  assert.equal(plan.requestRound(state), state, "a round that has not begun counts once");
   const running = state.requestedRounds;
-  state = plan.begin(state, NOW, 1, SETTINGS);
-  assert.ok(!plan.isDue(state, NOW + 4999), "it counts as failed, in case its object is aborted");
-  assert.ok(plan.isDue(state, NOW + 5000));
-  for (let n = 0; n < 1000; n++) state = plan.request(state, running);
-  state = plan.end(state, { running, complete: true }, NOW, SETTINGS);
+  state = plan.beginRound(state, AT);
+  assert.ok(!plan.isRoundDue(state, NOW + 4999), "it counts as failed, in case its object is aborted");
+  assert.ok(plan.isRoundDue(state, NOW + 5000));
+  for (let n = 0; n < 1000; n++) state = plan.requestRound(state, running);
+  state = plan.endRound(state, { running, complete: true, now: NOW, pause: 2000 });
   assert.deepEqual([state.requestedRounds - state.fulfilledRounds, state.failures], [1, 0]);
-  assert.equal(plan.roundAt(state), NOW + 2000);
-  state = plan.end(state, { running: state.requestedRounds, complete: true }, NOW, SETTINGS);
-  assert.equal(plan.roundAt(state), Infinity);
+  assert.equal(plan.roundDueAt(state), NOW + 2000);
+  state = plan.endRound(state, { running: state.requestedRounds, complete: true, now: NOW, pause: 2000 });
+  assert.equal(plan.roundDueAt(state), Infinity);
 });
 
 test("a round that ended early continues at once, and progress resets the back-off", () => {
-  let state = { ...plan.INITIAL, requestedRounds: 1, failures: 8 };
-  state = plan.begin(state, NOW, 1, SETTINGS);
+  let state = { ...plan.NO_ROUNDS, requestedRounds: 1, failures: 8 };
+  state = plan.beginRound(state, AT);
   assert.equal(state.notBefore - NOW, 5000 * 2 ** 8);
-  state = plan.progress(state, NOW, 1, SETTINGS);
+  state = plan.continueRound(state, AT);
   assert.deepEqual([state.failures, state.notBefore - NOW], [1, 5000]);
-  state = plan.end(state, { running: 1, complete: false }, NOW, SETTINGS);
-  assert.ok(plan.isDue(state, NOW));
+  state = plan.endRound(state, { running: 1, complete: false, now: NOW, pause: 2000 });
+  assert.ok(plan.isRoundDue(state, NOW));
 });
 
 test("a failed round waits for the end of a throttle, and at least for its back-off", () => {
-  const state = plan.begin({ ...plan.INITIAL, requestedRounds: 1 }, NOW, 1, SETTINGS);
-  const wait = (error) => plan.fail(state, error, NOW, 1, SETTINGS).notBefore - NOW;
+  const state = plan.beginRound({ ...plan.NO_ROUNDS, requestedRounds: 1 }, AT);
+  const wait = (error) => plan.failRound(state, error, AT).notBefore - NOW;
   assert.equal(wait({ code: "throttled", retryable: true, retryAt: NOW + 90_000 }), 90_000);
   assert.equal(wait({ code: "throttled", retryable: true, retryAt: NOW + 2 * DAY }), 5000);
   assert.equal(wait(new Error("the queue is overloaded")), 5000);
 });
 
 test("a mailbox that waits for a permit renews its subscription, and creates it only with the permit", () => {
-  const due = plan.request(plan.INITIAL);
+  const due = plan.requestRound(plan.NO_ROUNDS);
   const created = { subscription: {}, subscribeAt: NOW + MINUTE, subscribeFailures: 0 };
-  assert.equal(plan.alarmAt(due, created, true, NOW), NOW + MINUTE, "earlier than it asks again");
-  assert.equal(plan.maySubscribe(created, true, NOW), false);
-  assert.equal(plan.maySubscribe(created, true, NOW + MINUTE), true);
-  assert.equal(plan.alarmAt(due, { ...created, subscribeAt: NOW + DAY }, true, NOW), NOW + plan.ASK_AGAIN);
+  assert.equal(
+    plan.alarmDueAt(due, created, { waitsForPermit: true, now: NOW }),
+    NOW + MINUTE,
+    "earlier than it asks again",
+  );
+  assert.equal(plan.maySubscribe(created, { waitsForPermit: true, now: NOW }), false);
+  assert.equal(plan.maySubscribe(created, { waitsForPermit: true, now: NOW + MINUTE }), true);
+  assert.equal(
+    plan.alarmDueAt(due, { ...created, subscribeAt: NOW + DAY }, { waitsForPermit: true, now: NOW }),
+    NOW + plan.ASK_AGAIN,
+  );
   const missing = { subscribeAt: 0, subscribeFailures: 0 };
-  assert.equal(plan.alarmAt(due, missing, true, NOW), NOW + plan.ASK_AGAIN);
-  assert.equal(plan.maySubscribe(missing, true, NOW), false);
-  assert.equal(plan.alarmAt(due, missing, false, NOW), 0);
-  assert.equal(plan.maySubscribe(missing, false, NOW), true);
+  assert.equal(plan.alarmDueAt(due, missing, { waitsForPermit: true, now: NOW }), NOW + plan.ASK_AGAIN);
+  assert.equal(plan.maySubscribe(missing, { waitsForPermit: true, now: NOW }), false);
+  assert.equal(plan.alarmDueAt(due, missing, { waitsForPermit: false, now: NOW }), 0);
+  assert.equal(plan.maySubscribe(missing, { waitsForPermit: false, now: NOW }), true);
   const failed = { ...created, subscribeFailures: 1 };
   for (const waits of [false, true])
     assert.deepEqual(
-      [NOW, NOW + MINUTE].map((now) => plan.maySubscribe(failed, waits, now)),
+      [NOW, NOW + MINUTE].map((now) => plan.maySubscribe(failed, { waitsForPermit: waits, now })),
       [false, true],
     );
   const polled = { subscribeAt: Infinity, subscribeFailures: 0 };
-  assert.equal(plan.alarmAt(plan.INITIAL, polled, false, NOW), Infinity);
+  assert.equal(plan.alarmDueAt(plan.NO_ROUNDS, polled, { waitsForPermit: false, now: NOW }), Infinity);
 });
 
 test("permits are given in the order of requests, and a mailbox that asks again keeps its place", () => {
-  const budget = new plan.Budget(2);
+  const budget = new plan.PermitBudget(2);
   assert.ok(budget.acquire("a", NOW) && budget.acquire("b", NOW));
   for (const mailbox of ["c", "d", "c", "e", "c"]) assert.equal(budget.acquire(mailbox, NOW), null);
   assert.ok(budget.acquire("a", NOW), "it has one already");
   assert.deepEqual(budget.grant(NOW), []);
-  budget.release("b", NOW);
+  budget.release("b", { now: NOW });
   assert.equal(budget.acquire("f", NOW), null, "others wait longer");
   assert.deepEqual(names(budget.grant(NOW)), ["c"]);
   assert.ok(budget.acquire("c", NOW), "it was granted while it asked");
-  budget.release("a", NOW);
-  budget.release("c", NOW);
+  budget.release("a", { now: NOW });
+  budget.release("c", { now: NOW });
   assert.deepEqual(names(budget.grant(NOW)), ["d", "e"]);
-  budget.release("d", NOW);
-  budget.release("e", NOW);
+  budget.release("d", { now: NOW });
+  budget.release("e", { now: NOW });
   assert.deepEqual(names(budget.grant(NOW)), ["f"]);
   assert.ok(budget.acquire("g", NOW));
   assert.equal(budget.nextAt(NOW), Infinity, "none waits");
 });
 
 test("the permit of an object that is gone expires, and the alarm comes then", () => {
-  const budget = new plan.Budget(1);
+  const budget = new plan.PermitBudget(1);
   const until = budget.acquire("a", NOW);
   budget.acquire("b", NOW + 1000);
   assert.equal(budget.nextAt(NOW + 1000), until);
@@ -97,17 +103,20 @@ test("the permit of an object that is gone expires, and the alarm comes then", (
 });
 
 test("a throttle stops all permits until its end, unless that is implausible", () => {
-  const budget = new plan.Budget(2);
+  const budget = new plan.PermitBudget(2);
   budget.acquire("a", NOW);
-  budget.release("a", NOW, NOW + MINUTE, 500);
+  budget.release("a", { now: NOW, retryAt: NOW + MINUTE, jitter: 500 });
   assert.equal(budget.acquire("b", NOW), null);
   assert.equal(budget.nextAt(NOW), NOW + MINUTE + 500);
-  budget.release("c", NOW, NOW + 1000);
+  budget.release("c", { now: NOW, retryAt: NOW + 1000 });
   assert.equal(budget.nextAt(NOW), NOW + MINUTE + 500, "an earlier end does not shorten it");
   assert.deepEqual(names(budget.grant(NOW + MINUTE + 500)), ["b"]);
   for (const absurd of [8.64e15, Infinity, NaN, NOW + DAY + 1]) {
-    budget.release("x", NOW, absurd);
-    assert.ok(new plan.Budget(1, [], absurd).acquire("y", NOW), `${absurd} was stored by another version`);
+    budget.release("x", { now: NOW, retryAt: absurd });
+    assert.ok(
+      new plan.PermitBudget(1, { throttledUntil: absurd }).acquire("y", NOW),
+      `${absurd} was stored by another version`,
+    );
   }
   assert.ok(budget.acquire("z", NOW + MINUTE + 500));
 });
@@ -117,9 +126,9 @@ test("a budget continues from what is stored", () => {
     { mailbox: "waits", until: null },
     { mailbox: "runs", until: NOW + MINUTE },
   ];
-  const budget = new plan.Budget(1, stored);
+  const budget = new plan.PermitBudget(1, { stored });
   assert.equal(budget.acquire("later", NOW), null);
-  budget.release("runs", NOW);
+  budget.release("runs", { now: NOW });
   assert.deepEqual(names(budget.grant(NOW)), ["waits"]);
 });
 
@@ -129,11 +138,15 @@ test("mailboxes are spread evenly over registries and over time, and always in t
   const times = new Set();
   for (const mailbox of mailboxes) {
     counts[plan.shardOf(mailbox, 16)] += 1;
-    const at = plan.dueAt(mailbox, NOW, 600_000);
+    const at = plan.dueAt(mailbox, { now: NOW, spread: 600_000 });
     assert.ok(at >= NOW && at < NOW + 600_000);
     times.add(at);
   }
   assert.ok(Math.min(...counts) > 850 && Math.max(...counts) < 1150, counts.join());
   assert.equal(times.size, 600, "a registry has an alarm each second at most");
-  assert.equal(plan.dueAt("ann", NOW + 900_000, 600_000) - plan.dueAt("ann", NOW, 600_000), 900_000);
+  assert.equal(
+    plan.dueAt("ann", { now: NOW + 900_000, spread: 600_000 }) -
+      plan.dueAt("ann", { now: NOW, spread: 600_000 }),
+    900_000,
+  );
 });

@@ -1,8 +1,7 @@
-// The simulation of `make scale`: fifty mailboxes in workerd do what the planning module says, and
+// The simulation of `make scale`: fifty mailboxes in workerd do what deltalink/workers plans, and
 // the limits hold in a simulated day.
 import assert from "node:assert/strict";
-import { afterEach, before, test } from "node:test";
-import { loadPlan } from "../scale/plan.mjs";
+import { afterEach, test } from "node:test";
 import { simulate } from "../scale/simulate.mjs";
 import { event, until } from "../wait.mjs";
 import { startEdge } from "./harness.mjs";
@@ -10,9 +9,7 @@ import { startEdge } from "./harness.mjs";
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
 const [FIRST_PAGES, PAGE_ITEMS] = [3, 2];
-let plan;
 let edge;
-before(async () => (plan = await loadPlan()));
 afterEach(async () => {
   await edge?.stop();
   edge = undefined;
@@ -71,7 +68,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
 function simulated(what, mailboxes, roundsAtOnce, pause) {
   const isFirst = what === "first rounds";
   const isTick = what.includes("cron");
-  const { calls, graph, permits, rows } = simulate(plan, {
+  const { calls, graph, permits, rows } = simulate({
     mailboxes,
     roundsAtOnce,
     pause,
@@ -108,8 +105,8 @@ function simulated(what, mailboxes, roundsAtOnce, pause) {
 }
 
 test("a simulated day stays within Graph's limits, and its notifications make it fresh", () => {
-  const pushed = simulate(plan, { mailboxes: 300, cron: HOUR, spread: 50 * 60_000 });
-  const polled = simulate(plan, { mailboxes: 300, notifications: false });
+  const pushed = simulate({ mailboxes: 300, cron: HOUR, spread: 50 * 60_000 });
+  const polled = simulate({ mailboxes: 300, notifications: false });
   for (const { graph, calls, messages, undelivered, permits } of [pushed, polled]) {
     assert.ok(graph.mostOfApp < 130_000 && graph.mostOfMailbox < 10_000);
     assert.ok(permits.most <= 10);
@@ -120,13 +117,13 @@ test("a simulated day stays within Graph's limits, and its notifications make it
   assert.ok(pushed.staleness.p50 < 30_000, `${pushed.staleness.p50} ms`);
   assert.ok(polled.staleness.p50 > 300_000 && polled.staleness.most < 20 * 60_000);
   assert.ok(pushed.calls.rounds < polled.calls.rounds / 2);
-  const again = simulate(plan, { mailboxes: 300, notifications: false });
+  const again = simulate({ mailboxes: 300, notifications: false });
   assert.deepEqual(again, polled, "the same seed gives the same day");
 });
 
 test("first rounds that Graph throttles are repeated, in the round or by the next alarm", () => {
   const first = (more) =>
-    simulate(plan, {
+    simulate({
       mailboxes: 300,
       firstPages: 5,
       roundsAtOnce: 300,

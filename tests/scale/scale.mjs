@@ -3,7 +3,6 @@
 // rounds of this number of pages.
 import { readFile, writeFile } from "node:fs/promises";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
-import { loadPlan } from "./plan.mjs";
 import { DEFAULTS, simulate } from "./simulate.mjs";
 
 const MINUTE = 60_000;
@@ -69,7 +68,7 @@ const ROWS = {
 };
 
 if (!isMainThread) {
-  parentPort.postMessage(simulate(await loadPlan(), workerData));
+  parentPort.postMessage(simulate(workerData));
 } else {
   const tasks = Object.values(TABLES).flatMap((options) =>
     sizes.map((mailboxes) => ({ mailboxes, firstPages, ...options(mailboxes) })),

@@ -1,6 +1,7 @@
 // Simulates a day of the edge example: many mailboxes, their registries and the budget, with the
-// decisions of its planning module. What the objects store and call is counted as in their code;
+// decisions of deltalink/workers. What the objects store and call is counted as in their code;
 // tests/edge/scale.test.mjs compares the counts with those of workerd.
+import * as plan from "deltalink/workers";
 import FlatQueue from "flatqueue";
 
 const SECOND = 1000;
@@ -104,16 +105,16 @@ function windows(length) {
   return counter;
 }
 
-export function simulate(plan, options) {
+export function simulate(options) {
   const settings = { ...DEFAULTS, ...options };
-  const { mailboxes: count, shards, cron, spread, notifications, start } = settings;
+  const { mailboxes: count, shards, cron, spread, notifications, start, backOff } = settings;
   const stop = start + settings.duration;
   const random = generator(settings.seed);
   const exponential = (mean) => -mean * Math.log(1 - random());
   /** Each event is a number: its kind, and the index of what it happens to. */
   const events = new FlatQueue();
   const schedule = (time, kind, id) => events.push(id * 16 + kind, time);
-  const budget = new plan.Budget(settings.roundsAtOnce);
+  const budget = new plan.PermitBudget(settings.roundsAtOnce);
 
   const graph = {
     app: windows(APP_WINDOW),
@@ -138,7 +139,7 @@ export function simulate(plan, options) {
   const all = Array.from({ length: count }, (_, id) => ({
     id,
     name: `user${id}@contoso.example`,
-    state: { ...plan.INITIAL },
+    state: { ...plan.NO_ROUNDS },
     running: undefined,
     began: 0,
     isNew: settings.firstPages > 0,
@@ -166,7 +167,7 @@ export function simulate(plan, options) {
   const steps = Array.from({ length: shards }, () => new Map());
   for (const one of all) {
     const offsets = steps[plan.shardOf(one.name, shards)];
-    const offset = plan.dueAt(one.name, 0, spread);
+    const offset = plan.dueAt(one.name, { now: 0, spread });
     offsets.set(offset, [...(offsets.get(offset) ?? []), one]);
   }
   const stepList = steps.flatMap((offsets, shard) =>
@@ -190,9 +191,9 @@ export function simulate(plan, options) {
     one.state = state;
   };
 
-  /** As Mailbox.#setAlarm(). */
+  /** As MailboxObject.#setAlarm(). */
   function setAlarm(one, now, replaces = false) {
-    const at = plan.alarmAt(one.state, one, one.permit === "waiting", now);
+    const at = plan.alarmDueAt(one.state, one, { waitsForPermit: one.permit === "waiting", now });
     if (at < one.alarm || (replaces && at < Infinity)) {
       rows.mailboxes += 1;
       one.alarm = Math.max(at, now + 1);
@@ -204,11 +205,11 @@ export function simulate(plan, options) {
   }
 
   function requestRound(one, now) {
-    write(one, plan.request(one.state, one.running));
+    write(one, plan.requestRound(one.state, one.running));
     if (one.running === undefined) setAlarm(one, now);
   }
 
-  /** As AppBudget.#setAlarm(). */
+  /** As BudgetObject.#setAlarm(). */
   function setGrantAlarm(now) {
     const at = budget.nextAt(now);
     permits.mostWaiting = Math.max(permits.mostWaiting, budget.waiting.size);
@@ -224,7 +225,7 @@ export function simulate(plan, options) {
       const one = byName.get(mailbox);
       calls.usePermit += 1;
       countCall(one, now);
-      if (one.running === undefined && plan.isDue(one.state, now)) {
+      if (one.running === undefined && plan.isRoundDue(one.state, now)) {
         one.permit = "held";
         setAlarm(one, now);
       } else release(one, now);
@@ -246,21 +247,21 @@ export function simulate(plan, options) {
     calls.release += 1;
     objects.budget.add(now);
     rows.budget += 1;
-    budget.release(one.name, now, retryAt, random() * settings.pause);
+    budget.release(one.name, { now, retryAt, jitter: random() * settings.pause });
     grant(now);
   }
 
-  /** As Mailbox.alarm(), up to the start of a round. */
+  /** As MailboxObject.alarm(), up to the start of a round. */
   function alarm(one, now) {
     one.alarm = Infinity;
     calls.alarm += 1;
     countCall(one, now);
     let isHeld = false;
-    if (plan.isDue(one.state, now)) {
+    if (plan.isRoundDue(one.state, now)) {
       isHeld = one.permit === "held" || acquire(one, now);
       one.permit = isHeld ? undefined : "waiting";
     }
-    if (now >= one.subscribeAt && plan.maySubscribe(one, one.permit === "waiting", now)) {
+    if (now >= one.subscribeAt && plan.maySubscribe(one, { waitsForPermit: one.permit === "waiting", now })) {
       requestGraph(one, now);
       graph.subscriptions += 1;
       // Graph validates the address of a new subscription.
@@ -279,7 +280,7 @@ export function simulate(plan, options) {
     one.began = now;
     one.refusals = 0;
     if (!one.isNew) one.pagesLeft = 1;
-    write(one, plan.begin(one.state, now, random(), settings));
+    write(one, plan.beginRound(one.state, { now, random: random(), backOff }));
     setAlarm(one, now);
     fetch(one, now);
   }
@@ -316,14 +317,15 @@ export function simulate(plan, options) {
     messages += items;
     // Two rows for the link, which replaces a row, and one for each item.
     rows.store += 2 + items;
-    write(one, plan.progress(one.state, now, random(), settings));
+    write(one, plan.continueRound(one.state, { now, random: random(), backOff }));
     if (!one.pagesLeft || now - one.began >= plan.MAX_ROUND) complete(one, now);
     else fetch(one, now);
   }
 
   function complete(one, now) {
     const isComplete = !one.pagesLeft;
-    write(one, plan.end(one.state, { running: one.running, complete: isComplete }, now, settings));
+    const { pause } = settings;
+    write(one, plan.endRound(one.state, { running: one.running, complete: isComplete, now, pause }));
     if (isComplete && one.isNew) {
       one.isNew = false;
       // A new store writes two more rows, once.
@@ -336,11 +338,11 @@ export function simulate(plan, options) {
 
   function fail(one, now) {
     calls.failed += 1;
-    write(one, plan.fail(one.state, one.error, now, random(), settings));
+    write(one, plan.failRound(one.state, one.error, { now, random: random(), backOff }));
     end(one, now, settings.sharesLimit ? one.error?.retryAt : undefined);
   }
 
-  /** As Mailbox.alarm(), after a round. */
+  /** As MailboxObject.alarm(), after a round. */
   function end(one, now, retryAt) {
     objectTime += now - one.began;
     one.running = undefined;

@@ -8,6 +8,7 @@ import wasm from "deltalink/deltalink.wasm";
 import { fromMsal } from "deltalink/msal";
 import { handleNotification, nextAlarm } from "deltalink/notifications";
 import { fakeGraph, storeContract } from "deltalink/testing";
+import { receiveNotifications, sendChanges } from "deltalink/workers";
 
 declare const store: DeltaStore;
 
@@ -30,4 +31,4 @@ export async function worker(): Promise<void> {
   await openDelta({});
 }
 
-export const all = [DeltaError, fromMsal, startOf, describe];
+export const all = [DeltaError, fromMsal, startOf, describe, receiveNotifications, sendChanges];

@@ -1,10 +1,10 @@
-import type { ChangeMessage, Env } from "./env";
+import type { Message, Env } from "./env";
 
 /**
  * Processes the changes: put your own code here. It must tolerate a message that arrives twice, and
  * one that arrives after a later message about the same item.
  */
-export async function consume(batch: MessageBatch<ChangeMessage>, env: Env): Promise<void> {
+export async function consume(batch: MessageBatch<Message>, env: Env): Promise<void> {
   for (const message of batch.messages) {
     try {
       const { mailbox, id, type } = message.body;

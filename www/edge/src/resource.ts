@@ -2,9 +2,11 @@ import type { DeltaClient, DeltaQuery } from "deltalink";
 
 interface Resource {
   /** The query of a mailbox. */
-  open(client: DeltaClient, mailbox: string): DeltaQuery<{ id: string }>;
-  /** The resource of its subscription. Undefined if Graph has none: the mailbox is polled. */
-  notificationResource(mailbox: string): string | undefined;
+  query(client: DeltaClient, mailbox: string): DeltaQuery<{ id: string }>;
+  /**
+   * The resource of its subscription. If Graph has no notifications for it, the mailbox is polled.
+   */
+  notificationResource(mailbox: string): string;
   /**
    * Whether all mailboxes share one throttling limit, so that a 429 for one of them stops all. In
    * Outlook each mailbox has its own limit.
@@ -17,21 +19,27 @@ interface Resource {
 const userPath = (mailbox: string, path: string) => `users/${encodeURIComponent(mailbox)}/${path}`;
 
 /** The choices of the setting `RESOURCE`. */
-export const RESOURCES: Record<string, Resource> = {
+const RESOURCES: Record<string, Resource> = {
   recordings: {
-    open: (client, organizer) => client.callRecordings({ organizer }),
+    query: (client, organizer) => client.callRecordings({ organizer }),
     notificationResource: (mailbox) => userPath(mailbox, "onlineMeetings/getAllRecordings"),
     sharesLimit: true,
   },
   calendars: {
-    open: (client, user) => client.events({ user, window: { daysBack: 7, daysAhead: 60 } }),
+    query: (client, user) => client.events({ user, window: { daysBack: 7, daysAhead: 60 } }),
     notificationResource: (mailbox) => userPath(mailbox, "events"),
     sharesLimit: false,
   },
   users: {
-    open: (client) => client.track("/users/delta"),
+    query: (client) => client.track("/users/delta"),
     notificationResource: () => "users",
     sharesLimit: false,
     isTenant: true,
   },
 };
+
+export function resourceOf(name = ""): Resource {
+  const resource = RESOURCES[name || "recordings"];
+  if (!resource) throw new Error(`RESOURCE must be one of ${Object.keys(RESOURCES).join(", ")}`);
+  return resource;
+}

@@ -1,9 +1,9 @@
 // The status page: a table without scripts.
-import type { MailboxStatus } from "./env";
+import type { MailboxStatus } from "deltalink/workers";
 
 export const PER_PAGE = 100;
 
-export type Row = Partial<MailboxStatus> & { mailbox: string };
+type Row = Partial<MailboxStatus> & { mailbox: string };
 
 /** The label of each phase, in order of importance. */
 const LABELS = {

@@ -1,69 +1,71 @@
+// @ts-check
+// The Durable Object that gives out the permits for rounds. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
-import { alarmTime, type BudgetObject, type Env, settingsOf } from "./env";
-import { Budget, type Permit } from "./plan";
+import { readNamespace, readNumber } from "./option-checks.js";
+import { PermitBudget } from "./permit-budget.js";
+import { alarmTime } from "./round-plan.js";
 
-/**
- * Gives out the permits for rounds: one object for the whole app. Permits, and the mailboxes that
- * wait for one, are stored, so that they survive an eviction.
- */
-export class AppBudget extends DurableObject<Env> implements BudgetObject {
+const OWNER = "BudgetObject";
+
+export class BudgetObject extends DurableObject {
   #budget;
   #sql;
+  #mailboxes;
+  #pause;
   /** The time of the pending alarm. Infinity if there is none, or after an eviction. */
   #alarmAt = Infinity;
 
-  constructor(ctx: DurableObjectState, env: Env) {
+  constructor(ctx, env, options) {
     super(ctx, env);
+    this.#mailboxes = readNamespace(options, "mailboxes", OWNER);
+    this.#pause = readNumber(options, "pause", OWNER, 2000);
+    const limit = readNumber(options, "roundsAtOnce", OWNER, 10, 1);
     this.#sql = ctx.storage.sql;
     this.#sql.exec(
       "create table if not exists permits (mailbox text primary key, until integer, since integer not null) without rowid",
     );
-    const stored = this.#sql
-      .exec<Permit & Record<string, SqlStorageValue>>(
-        "select mailbox, until from permits order by until, since",
-      )
-      .toArray();
-    const throttledUntil = ctx.storage.kv.get<number>("throttledUntil");
-    this.#budget = new Budget(Number(env.ROUNDS_AT_ONCE || 10), stored, throttledUntil);
+    const stored = this.#sql.exec("select mailbox, until from permits order by until, since").toArray();
+    const throttledUntil = ctx.storage.kv.get("throttledUntil");
+    this.#budget = new PermitBudget(limit, { stored, throttledUntil });
   }
 
-  async acquire(mailbox: string): Promise<boolean> {
-    const until = this.#budget.acquire(mailbox, Date.now());
+  async acquire(mailbox) {
+    const until = this.#budget.acquire(mailbox);
     this.#put(mailbox, until);
     await this.#setAlarm();
     return until !== null;
   }
 
-  async release(mailbox: string, retryAt?: number): Promise<void> {
+  async release(mailbox, retryAt) {
     const { throttledUntil } = this.#budget;
-    this.#budget.release(mailbox, Date.now(), retryAt, Math.random() * settingsOf(this.env).pause);
+    this.#budget.release(mailbox, { retryAt, jitter: Math.random() * this.#pause });
     this.#sql.exec("delete from permits where mailbox = ?", mailbox);
     if (this.#budget.throttledUntil !== throttledUntil)
       this.ctx.storage.kv.put("throttledUntil", this.#budget.throttledUntil);
     await this.#grant();
   }
 
-  override async alarm(): Promise<void> {
+  async alarm() {
     this.#alarmAt = Infinity;
     await this.#grant();
   }
 
-  async #grant(): Promise<void> {
-    for (const { mailbox, until } of this.#budget.grant(Date.now())) {
+  async #grant() {
+    for (const { mailbox, until } of this.#budget.grant()) {
       this.#put(mailbox, until);
       this.ctx.waitUntil(this.#wake(mailbox));
     }
     await this.#setAlarm();
   }
 
-  async #wake(mailbox: string): Promise<void> {
+  async #wake(mailbox) {
     // Its object may be overloaded, or the mailbox may have been removed.
-    const object = this.env.MAILBOXES.getByName(mailbox);
+    const object = this.#mailboxes.getByName(mailbox);
     const isUsed = await object.usePermit().catch(() => false);
     if (!isUsed) await this.release(mailbox);
   }
 
-  #put(mailbox: string, until: number | null): void {
+  #put(mailbox, until) {
     this.#sql.exec(
       "insert into permits values (?, ?, ?) on conflict do update set until = excluded.until",
       mailbox,
@@ -73,8 +75,8 @@ export class AppBudget extends DurableObject<Env> implements BudgetObject {
   }
 
   /** Sets the alarm, unless an earlier one is pending, which may find nothing to do. */
-  async #setAlarm(): Promise<void> {
-    const at = this.#budget.nextAt(Date.now());
+  async #setAlarm() {
+    const at = this.#budget.nextAt();
     if (at >= this.#alarmAt) return;
     this.#alarmAt = at;
     await this.ctx.storage.setAlarm(alarmTime(at));

@@ -1,0 +1,4 @@
+// @ts-check
+export { BudgetObject } from "./budget-object.js";
+export { MailboxObject } from "./mailbox-object.js";
+export { RegistryObject } from "./registry-object.js";

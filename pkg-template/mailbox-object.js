@@ -1,0 +1,321 @@
+// @ts-check
+// The Durable Object that mirrors a mailbox. See durable-objects.d.ts.
+import { DurableObject } from "cloudflare:workers";
+import { badRequest, DeltaError, report, typeOf } from "./error.js";
+import { openDelta } from "./workerd.js";
+import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
+import { readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
+import { DAY } from "./refusal.js";
+import * as plan from "./round-plan.js";
+import { DurableObjectStore } from "./stores/durable-object.js";
+
+const OWNER = "MailboxObject";
+/** @type {import("./mailbox-list.js").MailboxState} */
+const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
+
+/** The code of an error that is not a DeltaError, by what has thrown it. */
+const CODES = { open: "bad-request", round: "internal", deliver: "deliver" };
+
+/**
+ * Rounds run in the alarm, of which Cloudflare runs one at a time. The other methods only store
+ * that a round is requested, and set the alarm.
+ */
+export class MailboxObject extends DurableObject {
+  /** @type {import("./mailbox-list.js").MailboxState} */
+  #state;
+  /**
+   * @type {number | undefined} The value of `requestedRounds` at the start of the running round.
+   */
+  #running;
+  /** @type {"held" | "waiting" | undefined} */
+  #permit;
+  #stop = new AbortController();
+  /** @type {import("./durable-objects.js").MailboxOptions} */
+  #options;
+
+  constructor(ctx, env, options) {
+    super(ctx, env);
+    for (const name of ["token", "query", "deliver"]) readFunction(options, name, OWNER);
+    for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
+    readNamespace(options, "budget", OWNER, true);
+    const pause = readNumber(options, "pause", OWNER, 2000);
+    const backOff = readNumber(options, "backOff", OWNER, 5000, 1);
+    this.#options = { ...options, pause, backOff };
+    this.#state = { ...INITIAL_STATE, ...ctx.storage.kv.get("state") };
+    // Another version of the Worker may have stored an implausible time.
+    const plausible = (at, longest) => (typeof at === "number" && at - Date.now() <= longest ? at : 0);
+    this.#state.notBefore = plausible(this.#state.notBefore, DAY);
+    this.#state.subscribeAt = plausible(this.#state.subscribeAt, 30 * DAY);
+  }
+
+  async wake(mailbox) {
+    if (this.#state.mailbox === undefined) this.#write({ mailbox: readName(mailbox, "wake()") });
+    await this.#request();
+  }
+
+  async usePermit() {
+    if (this.#running !== undefined || !plan.isRoundDue(this.#state)) return false;
+    this.#permit = "held";
+    await this.#setAlarm();
+    return true;
+  }
+
+  async notify(renew = []) {
+    const { mailbox, subscription, subscribeAt, subscribeFailures } = this.#state;
+    // Graph sends notifications for a while after a mailbox was removed.
+    if (mailbox === undefined) return;
+    // A pending retry keeps its time.
+    if (subscription && renew.includes(subscription.id) && !subscribeFailures)
+      this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
+    // Also one that arrives before its subscription is stored.
+    await this.#request();
+  }
+
+  async remove() {
+    const { mailbox, subscription } = this.#state;
+    this.#state = { ...INITIAL_STATE };
+    this.#stop.abort(new Error("this mailbox was removed"));
+    this.#stop = new AbortController();
+    const isHeld = this.#holdsPermit();
+    // A mailbox that is added again must not wait for this round.
+    this.#running = this.#permit = undefined;
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    if (mailbox === undefined) return;
+    if (isHeld) await this.#releasePermit(mailbox);
+    // If Graph keeps the subscription, its notifications are ignored until it expires.
+    if (subscription)
+      await this.#push(mailbox)
+        .then((push) => push?.delete(subscription))
+        .catch(() => {});
+  }
+
+  async item(id) {
+    const { mailbox } = this.#state;
+    return mailbox === undefined ? undefined : this.#open(mailbox, (query) => query.get?.(id));
+  }
+
+  status() {
+    const { requestedRounds, fulfilledRounds, lastError, lastSync, notBefore } = this.#state;
+    const isRequested = requestedRounds > fulfilledRounds;
+    const idle = isRequested ? "waiting" : lastSync ? "current" : "new";
+    const phase = this.#running !== undefined ? "syncing" : lastError ? "failed" : idle;
+    return { ...this.#state, phase, nextTry: isRequested ? notBefore : undefined };
+  }
+
+  async alarm() {
+    const { mailbox } = this.#state;
+    if (mailbox === undefined) return;
+    // If the mailbox is removed, and maybe added again, another alarm begins from the start.
+    const { signal } = this.#stop;
+    const isHeld = plan.isRoundDue(this.#state) && (await this.#acquirePermit(mailbox));
+    const waitsForPermit = this.#permit === "waiting";
+    // Subscribes before the round, so that a notification reports every change after it.
+    if (!signal.aborted && plan.maySubscribe(this.#state, { waitsForPermit })) await this.#subscribe(mailbox);
+    const runs = isHeld && !signal.aborted && plan.isRoundDue(this.#state);
+    const retryAt = runs ? await this.#round(mailbox) : undefined;
+    if (isHeld) await this.#releasePermit(mailbox, this.#options.sharesLimit ? retryAt : undefined);
+    await this.#setAlarm(true);
+  }
+
+  async #acquirePermit(mailbox) {
+    const { budget } = this.#options;
+    if (!budget) return true;
+    // Without an answer, the alarm asks again.
+    const isAcquired =
+      this.#holdsPermit() ||
+      (await budgetOf(budget)
+        .acquire(mailbox)
+        .catch(() => false));
+    // The budget may have granted it while its answer was on the way.
+    const isHeld = isAcquired || this.#holdsPermit();
+    this.#permit = isHeld ? undefined : "waiting";
+    return isHeld;
+  }
+
+  #holdsPermit() {
+    return this.#permit === "held";
+  }
+
+  async #releasePermit(mailbox, retryAt) {
+    const { budget } = this.#options;
+    // If this call fails, the permit ends when it expires.
+    if (budget)
+      await budgetOf(budget)
+        .release(mailbox, retryAt)
+        .catch(() => {});
+  }
+
+  async #request() {
+    const requested = plan.requestRound(this.#state, this.#running);
+    if (requested !== this.#state) this.#write(requested);
+    if (this.#running === undefined) await this.#setAlarm();
+  }
+
+  /** Sets the alarm for the next due time. With `replaces` also if an earlier one is pending. */
+  async #setAlarm(replaces = false) {
+    const { mailbox } = this.#state;
+    const isPolled = mailbox === undefined || !this.#subscription(mailbox);
+    const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
+    const at = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#permit === "waiting" });
+    const pending = await this.ctx.storage.getAlarm();
+    if (at < (pending ?? Infinity) || (replaces && at < Infinity))
+      await this.ctx.storage.setAlarm(plan.alarmTime(at));
+    else if (replaces && pending !== null) await this.ctx.storage.deleteAlarm();
+  }
+
+  /** Runs a round. Resolves to the end of the throttle if Graph throttled it. */
+  async #round(mailbox) {
+    const { pause, backOff, deliver } = this.#options;
+    const running = (this.#running = this.#state.requestedRounds);
+    const { signal } = this.#stop;
+    /** What fails, if the round does: a key of `CODES`. */
+    let step = /** @type {string} */ ("open");
+    this.#write({ ...plan.beginRound(this.#state, { backOff }), startedAt: Date.now() });
+    await this.#setAlarm();
+    try {
+      await this.#open(mailbox, async (query) => {
+        const round = query.round({ ack: "manual", maxMs: plan.MAX_ROUND, signal });
+        step = "round";
+        for await (const page of round) {
+          step = "deliver";
+          await deliver(mailbox, page.changes);
+          step = "round";
+          // Acknowledges only after the changes were accepted: a failure before must lead to the
+          // same page again.
+          await page.ack();
+          const sent = this.#state.sent + page.changes.length;
+          this.#write({ ...plan.continueRound(this.#state, { backOff }), sent });
+        }
+        const complete = round.report.outcome === "complete";
+        // A feed has no mirror.
+        const items = await query.count?.();
+        const ended = plan.endRound(this.#state, { running, complete, pause });
+        const lastSync = complete ? { lastSync: Date.now() } : {};
+        this.#write({ ...ended, ...lastSync, items, lastError: undefined, startedAt: undefined });
+      });
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      const known = /** @type {any} */ (error instanceof DeltaError ? error : {});
+      const { code = CODES[step], requestId, retryAt } = known;
+      const lastError = { code, message: messageOf(error), requestId, at: Date.now() };
+      const failed = plan.failRound(this.#state, error, { backOff });
+      this.#write({ ...failed, lastError, startedAt: undefined });
+      // The client logs the errors of its rounds.
+      if (step !== "round") this.#logFailure(step, mailbox, error, failed.notBefore);
+      if (code === "throttled") return retryAt?.getTime();
+    } finally {
+      this.#running = undefined;
+    }
+    return undefined;
+  }
+
+  /** Creates, renews or replaces the subscription if that is due. */
+  async #subscribe(mailbox) {
+    const { subscription, subscribeAt, subscribeFailures } = this.#state;
+    const { signal } = this.#stop;
+    try {
+      const push = await this.#push(mailbox);
+      if (!push) return;
+      const made = await push.ensure(subscription, { renew: Date.now() >= subscribeAt, signal });
+      // If the mailbox was removed meanwhile, its state does not have this subscription.
+      if (signal.aborted) await push.delete(made);
+      else if (made !== subscription)
+        this.#write({
+          subscription: made,
+          subscribeAt: made.renewAt,
+          subscribeFailures: 0,
+          subscribeError: undefined,
+        });
+    } catch (error) {
+      if (signal.aborted) return;
+      // Without a subscription, others still wake the mailbox.
+      const failures = subscribeFailures + 1;
+      const at = plan.backOffTime(error, failures, { backOff: this.#options.backOff });
+      this.#write({ subscribeFailures: failures, subscribeError: messageOf(error), subscribeAt: at });
+      this.#logFailure("subscription", mailbox, error, at);
+    }
+  }
+
+  #logFailure(event, mailbox, error, retryAt) {
+    const { code, requestId } = /** @type {any} */ (error instanceof DeltaError ? error : {});
+    try {
+      this.#options.log?.({
+        mailbox,
+        time: new Date(),
+        level: "warn",
+        event,
+        message: messageOf(error),
+        retryAt: new Date(retryAt),
+        ...(code && { code }),
+        ...(requestId && { requestId }),
+      });
+    } catch (thrown) {
+      // As the client does: an error of `log` must not end the alarm.
+      report(thrown);
+    }
+  }
+
+  /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */
+  async #push(mailbox) {
+    const subscription = this.#subscription(mailbox);
+    if (!subscription) return undefined;
+    const clientState = await clientStateFor(this.#options.secret, mailbox);
+    return subscriptions({ ...this.#graph(mailbox), ...subscription, clientState });
+  }
+
+  /** The options of the subscription. Undefined if the mailbox is polled only. */
+  #subscription(mailbox) {
+    const subscription = this.#options.subscription?.(mailbox);
+    if (!subscription) return undefined;
+    const { resource, lifetime, changeType } = subscription;
+    if (typeof resource !== "string")
+      throw badRequest(
+        `options.subscription of ${OWNER} must return a resource, such as "users/{id}/events", got ${typeOf(resource)}`,
+      );
+    return subscriptionLimits(resource) || (lifetime && changeType) ? subscription : undefined;
+  }
+
+  /** The options that requests for pages and for subscriptions share. */
+  #graph(mailbox) {
+    const { token, cloud, endpoint, fetch } = this.#options;
+    return {
+      token: token(mailbox),
+      ...(cloud && { cloud }),
+      ...(endpoint && { endpoint }),
+      ...(fetch && { fetch }),
+    };
+  }
+
+  async #open(mailbox, use) {
+    const { query, log } = this.#options;
+    const graph = this.#graph(mailbox);
+    const client = await openDelta({
+      ...graph,
+      // The storage has no other account.
+      account: graph.token?.account ?? mailbox,
+      store: new DurableObjectStore(this.ctx.storage),
+      // Short waits only: for longer ones there is the alarm, which does not keep the object in
+      // memory.
+      retry: { attempts: 3, maxWait: 10_000 },
+      ...(log && { log: (entry) => log({ mailbox, ...entry }) }),
+    });
+    try {
+      return await use(query(client, mailbox));
+    } finally {
+      await client.close();
+    }
+  }
+
+  #write(change) {
+    // Stores nothing if the mailbox was removed meanwhile.
+    if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
+    this.#state = { ...this.#state, ...change };
+    this.ctx.storage.kv.put("state", this.#state);
+  }
+}
+
+/** The budget. An app has only one. */
+const budgetOf = (namespace) => namespace.getByName("budget");
+
+const messageOf = (error) => String(error?.message ?? error).slice(0, 500);

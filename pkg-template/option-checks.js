@@ -1,0 +1,56 @@
+// @ts-check
+// Checks the options of deltalink/workers and deltalink/durable-objects. A message contains the
+// type of a value only: `vars` and secrets are easily confused.
+import { badRequest, typeOf } from "./error.js";
+
+/**
+ * Returns a number. `what` names it in the message.
+ *
+ * @returns {number}
+ */
+export function checkNumber(value, what, least = 0) {
+  if (typeof value === "number" && value >= least) return value;
+  throw badRequest(`${what} must be a number of at least ${least}, got ${shown(value)}`);
+}
+
+/**
+ * Returns a whole number of at least 1. `what` names it in the message.
+ *
+ * @returns {number}
+ */
+export function checkCount(value, what) {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw badRequest(`${what} must be a whole number of at least 1, got ${shown(value)}`);
+}
+
+/** Returns a number of the options of `owner`, or `initial` if it is missing. */
+export const readNumber = (options, name, owner, initial, least = 0) =>
+  checkNumber(options?.[name] ?? initial, `options.${name} of ${owner}`, least);
+
+/** Returns a whole number of the options of `owner`, or `initial` if it is missing. */
+export const readCount = (options, name, owner, initial) =>
+  checkCount(options?.[name] ?? initial, `options.${name} of ${owner}`);
+
+/** Returns a function of the options, or undefined if it is missing and optional. */
+export function readFunction(options, name, owner, isOptional = false) {
+  const value = options?.[name];
+  if (typeof value === "function" || (isOptional && value === undefined)) return value;
+  throw badRequest(`options.${name} of ${owner} must be a function, got ${typeOf(value)}`);
+}
+
+/** Returns a binding of Durable Objects, or undefined if it is missing and optional. */
+export function readNamespace(options, name, owner, isOptional = false) {
+  const value = options?.[name];
+  if (typeof value?.getByName === "function" || (isOptional && value === undefined)) return value;
+  throw badRequest(
+    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.MAILBOXES, got ${typeOf(value)}`,
+  );
+}
+
+/** Returns the name of a mailbox. */
+export function readName(value, owner) {
+  if (typeof value === "string" && value) return value;
+  throw badRequest(`the mailbox of ${owner} must be a non-empty string, got ${typeOf(value)}`);
+}
+
+const shown = (value) => (typeof value === "number" ? value : typeOf(value));

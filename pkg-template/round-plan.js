@@ -1,0 +1,91 @@
+// @ts-check
+// Decides when a mailbox runs a round, and when it makes or renews its subscription. Pure: the
+// state, the time and the randomness are arguments. See round-plan.d.ts.
+import { badRequest, typeOf } from "./error.js";
+import { nextAlarm } from "./next-alarm.js";
+import { DAY } from "./refusal.js";
+
+const MINUTE = 60_000;
+/** Cloudflare ends an alarm after 15 minutes. */
+export const MAX_ROUND = 5 * MINUTE;
+/** In case a call of the budget was lost. */
+export const ASK_AGAIN = 10 * MINUTE;
+
+/** @type {import("./round-plan.js").RoundState} */
+export const NO_ROUNDS = { requestedRounds: 0, fulfilledRounds: 0, notBefore: 0, failures: 0 };
+
+/** @type {typeof import("./round-plan.js").requestRound} */
+export function requestRound(state, running) {
+  const { requestedRounds, fulfilledRounds } = readState(state, "requestRound()");
+  const isRequested = requestedRounds > (running ?? fulfilledRounds);
+  return isRequested ? state : { ...state, requestedRounds: requestedRounds + 1 };
+}
+
+/** @type {typeof import("./round-plan.js").isRoundDue} */
+export const isRoundDue = (state, now = Date.now()) => now >= roundDueAt(state);
+
+/** @type {typeof import("./round-plan.js").roundDueAt} */
+export function roundDueAt(state) {
+  const { requestedRounds, fulfilledRounds, notBefore } = readState(state, "roundDueAt()");
+  return requestedRounds > fulfilledRounds ? notBefore : Infinity;
+}
+
+/** @type {typeof import("./round-plan.js").beginRound} */
+export function beginRound(state, options) {
+  // It is stored as failed before it begins: an object that is aborted cannot store it afterwards.
+  const failures = readState(state, "beginRound()").failures + 1;
+  return { ...state, failures, notBefore: backOffTime(undefined, failures, options) };
+}
+
+/** @type {typeof import("./round-plan.js").continueRound} */
+export const continueRound = (state, options) => beginRound({ ...state, failures: 0 }, options);
+
+/** @type {typeof import("./round-plan.js").endRound} */
+export function endRound(state, { running, complete, now = Date.now(), pause = 2000 }) {
+  readState(state, "endRound()");
+  const fulfilled = complete ? { fulfilledRounds: running, notBefore: now + pause } : { notBefore: now };
+  return { ...state, failures: 0, ...fulfilled };
+}
+
+/** @type {typeof import("./round-plan.js").failRound} */
+export function failRound(state, error, options) {
+  const { failures } = readState(state, "failRound()");
+  return { ...state, notBefore: backOffTime(error, failures, options) };
+}
+
+/** @type {typeof import("./round-plan.js").backOffTime} */
+export function backOffTime(error, failures, { now, random, backOff } = {}) {
+  return nextAlarm(error, failures, { now, random, base: backOff }).at;
+}
+
+/** @type {typeof import("./round-plan.js").maySubscribe} */
+export function maySubscribe(state, { waitsForPermit = false, now = Date.now() } = {}) {
+  // The wait for a permit can be longer than the rest of the subscription's lifetime, because a
+  // throttle may stop all rounds for a day. A renewal is one request in days, with its own
+  // back-off.
+  if (waitsForPermit) return state.subscription !== undefined && now >= state.subscribeAt;
+  return !state.subscribeFailures || now >= state.subscribeAt;
+}
+
+/** @type {typeof import("./round-plan.js").alarmDueAt} */
+export function alarmDueAt(rounds, subscription, { waitsForPermit = false, now = Date.now() } = {}) {
+  if (!waitsForPermit) return Math.min(roundDueAt(rounds), subscription.subscribeAt);
+  const isSubscribed = subscription.subscription !== undefined;
+  return Math.min(now + ASK_AGAIN, isSubscribed ? subscription.subscribeAt : Infinity);
+}
+
+/** @type {typeof import("./round-plan.js").alarmTime} */
+export const alarmTime = (at, now = Date.now()) => Math.min(Math.max(at || 0, now + 1), now + DAY);
+
+/**
+ * @template {import("./round-plan.js").RoundState} S
+ * @param {S} state
+ */
+function readState(state, owner) {
+  for (const name of Object.keys(NO_ROUNDS))
+    if (typeof state?.[name] !== "number")
+      throw badRequest(
+        `the state of ${owner} must have the number ${name}, got ${typeOf(state?.[name])}; begin with NO_ROUNDS`,
+      );
+  return state;
+}

@@ -1,0 +1,102 @@
+// A Worker with the smallest subclasses of deltalink/durable-objects: mailboxes without a budget, a
+// registry and subscriptions, whose changes go to the test.
+import { DurableObject } from "cloudflare:workers";
+import { BudgetObject, MailboxObject, RegistryObject } from "deltalink/durable-objects";
+
+export class Mailbox extends MailboxObject {
+  constructor(ctx, env) {
+    super(ctx, env, {
+      token: () => () => env.TOKEN,
+      query(client, mailbox) {
+        if (mailbox === "throws") throw new Error("a mistake of the app");
+        if (mailbox === "feed") return client.track("/users/delta", { mirror: false });
+        return client.track("/users/delta", mailbox === "wrong" ? { top: 2 } : {});
+      },
+      subscription: (mailbox) =>
+        mailbox === "no resource" ? { notificationUrl: "https://x.example" } : undefined,
+      async deliver(mailbox, changes) {
+        const body = JSON.stringify({ mailbox, names: changes.map(({ item }) => item.displayName) });
+        const response = await env.END.fetch("http://end", { method: "POST", body });
+        if (!response.ok) throw new Error(`the consumer responded with ${response.status}`);
+      },
+      endpoint: env.ENDPOINT,
+      pause: 10,
+      backOff: 20,
+      log({ event, code, message, retryAt }) {
+        if (event === "round") return;
+        console.log("failure", JSON.stringify({ event, code, message, retryAt }));
+        throw new Error("a mistake in log()");
+      },
+    });
+  }
+
+  async alarm() {
+    try {
+      await super.alarm();
+    } catch (error) {
+      console.log("failure", JSON.stringify({ event: "alarm", message: error.message }));
+    }
+  }
+
+  /** A method of the subclass, which uses those of its class. */
+  async nameOf(id) {
+    return (await this.item(id))?.displayName;
+  }
+}
+
+const [token, query, deliver] = [() => () => "", () => {}, async () => {}];
+const good = { token, query, deliver };
+const namespace = { getByName() {} };
+const both = { mailboxes: namespace, registries: namespace };
+/** Wrong options: the class, and what it gets. */
+const WRONG = {
+  "no options": [MailboxObject, undefined],
+  "no token": [MailboxObject, { query, deliver }],
+  "a query that is none": [MailboxObject, { ...good, query: "events" }],
+  "no deliver": [MailboxObject, { token, query }],
+  "a subscription that is none": [MailboxObject, { ...good, subscription: { resource: "users" } }],
+  "a log that is none": [MailboxObject, { ...good, log: true }],
+  "a budget that is a stub": [MailboxObject, { ...good, budget: { acquire() {} } }],
+  "a pause in words": [MailboxObject, { ...good, pause: "2 s" }],
+  "no back-off": [MailboxObject, { ...good, backOff: 0 }],
+  "no mailboxes": [RegistryObject, { registries: namespace }],
+  "no registries": [RegistryObject, { mailboxes: namespace }],
+  "half a shard": [RegistryObject, { ...both, shards: 0.5 }],
+  "a negative spread": [RegistryObject, { ...both, spread: -1 }],
+  "no mailboxes of a budget": [BudgetObject, {}],
+  "no rounds at once": [BudgetObject, { mailboxes: namespace, roundsAtOnce: 0 }],
+  "a pause that is no number": [BudgetObject, { mailboxes: namespace, pause: NaN }],
+  nothing: [MailboxObject, good],
+};
+
+export class Probe extends DurableObject {
+  async errorOf(name) {
+    const [Class, options] = WRONG[name];
+    try {
+      new Class(this.ctx, this.env, options);
+      return null;
+    } catch ({ name, code, message }) {
+      return { name, code, message };
+    }
+  }
+}
+
+export default {
+  async fetch(request, { MAILBOXES, PROBE }) {
+    const { pathname, searchParams } = new URL(request.url);
+    const [, method, name] = decodeURIComponent(pathname).split("/");
+    if (method === "errors") {
+      const probe = PROBE.getByName("probe");
+      const names = Object.keys(WRONG);
+      const errors = await Promise.all(names.map(async (one) => [one, await probe.errorOf(one)]));
+      return Response.json(Object.fromEntries(errors));
+    }
+    try {
+      const values = searchParams.has("value") ? [searchParams.get("value")] : [];
+      const result = await MAILBOXES.getByName(name)[method](...values);
+      return Response.json(result ?? null);
+    } catch (error) {
+      return Response.json({ error: error.message });
+    }
+  },
+};

@@ -1,0 +1,166 @@
+// deltalink/durable-objects in workerd: a mailbox on its own, and the errors of wrong options. The
+// tests of the edge example test the three classes together.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startFake } from "../fake.mjs";
+import { until } from "../wait.mjs";
+import { startWorker } from "./workerd.mjs";
+
+let fake;
+let world;
+let worker;
+/** What the Worker printed about failures. */
+const failures = [];
+/** What the mailboxes delivered, and the status with which the consumer responds. */
+const delivered = [];
+let status = 200;
+before(async () => {
+  fake = await startFake();
+  world = await fake.world({ populate: { users: 5 }, options: { page_size: 2 } });
+  const entry = new URL("objects-worker.mjs", import.meta.url).pathname;
+  const options = {
+    durableObjects: {
+      MAILBOXES: { className: "Mailbox", useSQLite: true },
+      PROBE: { className: "Probe", useSQLite: true },
+    },
+    bindings: { TOKEN: world.tokens.app, ENDPOINT: world.root },
+    serviceBindings: {
+      async END(request) {
+        delivered.push(await request.json());
+        return new Response(null, { status });
+      },
+    },
+  };
+  const handleStructuredLogs = ({ message }) => {
+    if (message.startsWith("failure ")) failures.push(JSON.parse(message.slice("failure ".length)));
+  };
+  worker = await startWorker(entry, options, [], { handleStructuredLogs });
+});
+after(async () => {
+  await worker.dispose();
+  await fake.stop();
+});
+
+const call = async (method, mailbox, value) => {
+  const query = value === undefined ? "" : `?${new URLSearchParams({ value })}`;
+  return (await worker.fetch(`/${method}/${encodeURIComponent(mailbox)}${query}`)).json();
+};
+const untilCurrent = (mailbox) =>
+  until(async () => {
+    const found = await call("status", mailbox);
+    return found.phase === "current" || JSON.stringify(found);
+  });
+const namesOf = (mailbox) => delivered.filter((one) => one.mailbox === mailbox).flatMap(({ names }) => names);
+
+test("a mailbox without a budget, a registry and a subscription runs a round when it is woken", async () => {
+  assert.equal((await call("status", "a")).phase, "new");
+  await call("notify", "a");
+  assert.equal((await call("status", "a")).requestedRounds, 0, "no notification before it has a name");
+  await call("wake", "a", "a");
+  await untilCurrent("a");
+  const { items, sent, mailbox, subscribeError } = await call("status", "a");
+  assert.deepEqual([items, sent, mailbox, subscribeError], [5, 5, "a", undefined]);
+  assert.equal(new Set(namesOf("a")).size, 5);
+  const [user] = await world.table("users");
+  assert.equal(await call("nameOf", "a", user.id), user.displayName);
+  assert.equal(await call("nameOf", "a", "nobody"), null);
+
+  await world.edits({ collection: "users", op: "add", item: { displayName: "Ann" } });
+  await call("notify", "a");
+  await until(() => namesOf("a").includes("Ann") || "Ann is missing");
+  await untilCurrent("a");
+  assert.equal(namesOf("a").length, 6, "only the change");
+});
+
+test("a page whose changes were refused is delivered again, also if log() throws, and the status says why", async () => {
+  status = 503;
+  await call("wake", "b", "b");
+  await until(async () => (await call("status", "b")).failures > 1 || "no second attempt");
+  const { lastError, items, sent } = await call("status", "b");
+  assert.deepEqual([lastError.code, lastError.message], ["deliver", "the consumer responded with 503"]);
+  assert.deepEqual([items, sent], [undefined, 0]);
+  const pages = delivered.filter(({ mailbox }) => mailbox === "b");
+  assert.deepEqual(pages.at(-1), pages[0]);
+  status = 200;
+  await untilCurrent("b");
+  assert.equal((await call("status", "b")).lastError, undefined);
+  assert.equal(new Set(namesOf("b")).size, 6);
+  await until(() => failures.length > 1 || "the failures were not logged");
+  const [{ retryAt, ...failure }] = failures;
+  assert.deepEqual(failure, { event: "deliver", message: "the consumer responded with 503" });
+  assert.ok(Date.parse(retryAt) > 0);
+  assert.deepEqual([...new Set(failures.map(({ event }) => event))], ["deliver"], "no alarm has failed");
+});
+
+test("a feed is delivered like a mirror, and its items cannot be read", async () => {
+  await call("wake", "feed", "feed");
+  await untilCurrent("feed");
+  const { items, sent } = await call("status", "feed");
+  assert.deepEqual([items, sent, new Set(namesOf("feed")).size], [undefined, 6, 6]);
+  const [user] = await world.table("users");
+  assert.equal(await call("nameOf", "feed", user.id), null);
+});
+
+test("an error before the round is in the status and in the log, and the mailbox backs off", async () => {
+  for (const [name, code, message] of [
+    ["throws", "bad-request", /^a mistake of the app$/],
+    ["wrong", "bad-request", /^options.top is refused by Graph on user/],
+  ]) {
+    failures.length = 0;
+    await call("wake", name, name);
+    await until(() => failures.length > 0 || "not logged");
+    assert.equal(failures[0].event, "open");
+    assert.match(failures[0].message, message);
+    const { lastError, failures: count } = await call("status", name);
+    assert.equal(lastError.code, code);
+    assert.match(lastError.message, message);
+    assert.ok(count > 0);
+    await call("remove", name);
+  }
+  const { error } = await call("wake", "no resource", "no resource");
+  assert.match(error, /options.subscription of MailboxObject must return a resource, .* got undefined$/);
+});
+
+test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
+  await call("wake", "c", "c");
+  await untilCurrent("c");
+  await call("remove", "c");
+  await call("notify", "c");
+  const { phase, items, mailbox } = await call("status", "c");
+  assert.deepEqual([phase, items, mailbox], ["new", undefined, undefined]);
+  const [user] = await world.table("users");
+  assert.equal(await call("nameOf", "c", user.id), null);
+  await call("wake", "c", "c");
+  await untilCurrent("c");
+  assert.equal(namesOf("c").length, 12);
+});
+
+test("wrong options of the three classes and an empty name are errors that say what is wrong", async () => {
+  const { nothing, ...errors } = await (await worker.fetch("/errors")).json();
+  assert.equal(nothing, null);
+  const expected = {
+    "no options": /^options.token of MailboxObject must be a function, got undefined$/,
+    "no token": /^options.token of MailboxObject must be a function, got undefined$/,
+    "a query that is none": /^options.query of MailboxObject must be a function, got a string$/,
+    "no deliver": /^options.deliver of MailboxObject must be a function, got undefined$/,
+    "a subscription that is none": /^options.subscription of MailboxObject must be .* got an object$/,
+    "a log that is none": /^options.log of MailboxObject must be a function, got a boolean$/,
+    "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got an object$/,
+    "a pause in words": /^options.pause of MailboxObject must be a number of at least 0, got a string$/,
+    "no back-off": /^options.backOff of MailboxObject must be a number of at least 1, got 0$/,
+    "no mailboxes": /^options.mailboxes of RegistryObject must be a binding .* got undefined$/,
+    "no registries": /^options.registries of RegistryObject must be a binding .* got undefined$/,
+    "half a shard": /^options.shards of RegistryObject must be a whole number of at least 1, got 0.5$/,
+    "a negative spread": /^options.spread of RegistryObject must be a number of at least 0, got -1$/,
+    "no mailboxes of a budget": /^options.mailboxes of BudgetObject must be a binding .* got undefined$/,
+    "no rounds at once": /^options.roundsAtOnce of BudgetObject must be a number of at least 1, got 0$/,
+    "a pause that is no number": /^options.pause of BudgetObject must be a number of .* got NaN$/,
+  };
+  assert.deepEqual(Object.keys(errors).sort(), Object.keys(expected).sort());
+  for (const [name, error] of Object.entries(errors)) {
+    assert.deepEqual([error?.name, error?.code], ["DeltaError", "bad-request"], name);
+    assert.match(error.message, expected[name]);
+  }
+  const { error } = await call("wake", "d", "");
+  assert.match(error, /the mailbox of wake\(\) must be a non-empty string, got an empty string$/);
+});
