@@ -17,9 +17,9 @@ const TOP = 16;
 const BASE = 128;
 const LEFT = 28;
 
-/** The font sizes of a number above a bar, in pixels. One that does not fit is only in the table. */
+/** Font sizes of the number above a bar, in pixels. One that does not fit is in the table only. */
 const [MIN_FONT_SIZE, MAX_FONT_SIZE] = [8, 12];
-/** The font size at which a number is as wide as a bar and its gap: a digit is 0.6 as wide as high. */
+/** The font size at which a number is as wide as a bar and its gap. A digit is 0.6 em wide. */
 const fontSizeOf = (value: number, width: number): number =>
   Math.min(MAX_FONT_SIZE, width / (0.6 * (String(value).length + 0.5)));
 
