@@ -92,7 +92,7 @@ const suites = [
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],
     budget: 150,
-    notes: logged("clients|cost|scale|storm|schedules"),
+    notes: logged("clients|cost|scale|storm|scenarios"),
     ...afterBuild,
   }),
   node("hosts", "--test-timeout=120000 tests/hosts/", { budget: 60, ...chromium }),

@@ -6,7 +6,7 @@ use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
 use super::error::RoundError;
-use super::js::{get, is_array, members};
+use super::js::{elements, get, is_array};
 use super::json::Json;
 use super::output::to_js;
 use crate::protocol::change::{PageEffects, Row};
@@ -148,7 +148,7 @@ fn strings(value: &JsValue) -> Option<Vec<String>> {
     if value.is_undefined() {
         return Some(Vec::new());
     }
-    is_array(value).then(|| members(value).iter().map(JsValue::as_string).collect()).flatten()
+    is_array(value).then(|| elements(value).iter().map(JsValue::as_string).collect()).flatten()
 }
 
 impl Batch {

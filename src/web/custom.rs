@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 
 use super::batch::{Batch, StoreResult};
 use super::error::{RoundError, is_delta_error};
-use super::js::{apply, get, get_string, is_array, members, set, settled, type_of};
+use super::js::{apply, elements, get, get_string, is_array, set, settled, type_of};
 use super::output::to_js;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::redact::redact;
@@ -43,7 +43,7 @@ impl Custom {
     pub async fn rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
         let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
         let result = self.call("rows", &[&key.into(), &list]).await?;
-        let rows = members(&result);
+        let rows = elements(&result);
         if rows.len() == ids.len() && is_array(&result) {
             Ok(rows)
         } else {
@@ -64,13 +64,13 @@ impl Custom {
         }
         set(&range, "limit", &limit.into());
         let result = self.call("scan", &[&key.into(), &range]).await?;
-        let to_row = |pair: JsValue| match members(&pair).as_slice() {
+        let to_row = |pair: JsValue| match elements(&pair).as_slice() {
             [id, row, ..] => Some((id.as_string()?, row.clone())),
             [id] => Some((id.as_string()?, JsValue::UNDEFINED)),
             [] => None,
         };
         let rows: Option<Vec<_>> =
-            if is_array(&result) { members(&result).into_iter().map(to_row).collect() } else { None };
+            if is_array(&result) { elements(&result).into_iter().map(to_row).collect() } else { None };
         let rows = rows.ok_or_else(|| invalid_result("scan", "an array of [id, row]", &result))?;
         // A scan that does not advance would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {

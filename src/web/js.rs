@@ -110,7 +110,7 @@ pub fn is_array(value: &JsValue) -> bool {
 
 /// Returns the elements of an array. Returns an empty vector for any other value, or if reading
 /// throws.
-pub fn members(value: &JsValue) -> Vec<JsValue> {
+pub fn elements(value: &JsValue) -> Vec<JsValue> {
     if is_array(value) {
         array_from(value).map(|array| array.to_vec()).unwrap_or_default()
     } else {

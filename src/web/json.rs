@@ -4,7 +4,7 @@
 use js_sys::{Array, JSON, JsString, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use super::js::{cached, get, has_text, is_array, members};
+use super::js::{cached, elements, get, has_text, is_array};
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -70,7 +70,7 @@ impl Item for Json {
     }
 
     fn as_array(&self) -> Option<Vec<Self>> {
-        is_array(&self.value).then(|| members(&self.value).into_iter().map(Self::new).collect())
+        is_array(&self.value).then(|| elements(&self.value).into_iter().map(Self::new).collect())
     }
 
     fn is_object(&self) -> bool {

@@ -5,7 +5,7 @@ use js_sys::JsString;
 
 use super::batch::StoreResult;
 use super::fetch::parse;
-use super::js::{get, members};
+use super::js::{elements, get};
 use super::json::Json;
 use super::store::copies;
 use crate::protocol::change::PageEffects;
@@ -40,7 +40,7 @@ impl Received {
         if delivered.is_empty() {
             return Ok(());
         }
-        let items = parse(&text).map(|body| members(&get(&body, "value"))).unwrap_or_default();
+        let items = parse(&text).map(|body| elements(&get(&body, "value"))).unwrap_or_default();
         for item in delivered {
             let position = item.position().and_then(|position| usize::try_from(position).ok());
             let received = position.and_then(|position| items.get(position)).cloned();

@@ -93,10 +93,10 @@ impl ChunkSize {
 #[wasm_bindgen]
 extern "C" {
     /// A row as it is stored.
-    type StoredRow;
+    type RowObject;
     /// Reading it fails if the row is not an object.
     #[wasm_bindgen(method, getter, catch)]
-    fn item(this: &StoredRow) -> IdbResult<JsValue>;
+    fn item(this: &RowObject) -> IdbResult<JsValue>;
 }
 
 /// The id of the item in a row.
@@ -124,7 +124,7 @@ pub async fn all_items(store: &IdbObjectStore, key: &JsValue) -> IdbResult<Array
             request = store.get_all_with_key_and_limit(&from, size.rows())?;
         }
         for row in rows.iter() {
-            let item = row.unchecked_into::<StoredRow>().item().unwrap_or_default();
+            let item = row.unchecked_into::<RowObject>().item().unwrap_or_default();
             if !item.is_undefined() {
                 items.push(&item);
             }

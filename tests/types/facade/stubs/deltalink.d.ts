@@ -32,9 +32,8 @@ export interface Query {
   reset(): Promise<void>;
   clear(): Promise<void>;
   synced_at(): Promise<number | undefined>;
-  get(id: string): Promise<object | undefined>;
-  get_many(ids: string[]): Promise<object[]>;
-  count(): Promise<number>;
+  get(id: string, completes: boolean): Promise<object | undefined>;
+  count(completes: boolean): Promise<number>;
   all(completes: boolean): Promise<object[]>;
   chunk(
     after: string | undefined,

@@ -1,4 +1,4 @@
-// Runs the turns of a schedule in a Durable Object, with a mirror in its storage or in D1, and a
+// Runs the turns of a scenario in a Durable Object, with a mirror in its storage or in D1, and a
 // consumer that stores its own copy. Aborts the object at a given step, also between two statements
 // of a transaction.
 import { DurableObject } from "cloudflare:workers";
@@ -68,31 +68,31 @@ export class Holder extends DurableObject {
   }
 
   /** Runs one round. Resolves to its outcome. */
-  async turn(schedule, { crash, rival, midRoundEdits, hasConsumer, maxPages, copied }) {
+  async turn(scenario, { crash, rival, midRoundEdits, hasConsumer, maxPages, copied }) {
     const { storage } = this.ctx;
     storage.sql.exec("create table if not exists copy (id text primary key, item text)");
-    const edit = (body) => fetch(`${schedule.control}/edits`, json("POST", [body]));
+    const edit = (body) => fetch(`${scenario.control}/edits`, json("POST", [body]));
     let steps = 0;
     let requests = 0;
     let other;
     const step = async (what) => {
       steps += 1;
       // abort() ends the object at once: no line after this one runs.
-      if (steps - 1 === crash) this.ctx.abort("by the schedule");
+      if (steps - 1 === crash) this.ctx.abort("by the scenario");
       if (what !== "request") return;
       const number = requests++;
       for (const [at, one] of midRoundEdits) if (at === number) await edit(one);
       // Another client runs a round at the same time.
       if (rival !== null && rival !== undefined && !other && steps >= rival) {
-        other = await this.#open(schedule, () => {});
-        await this.#query(other, schedule)
+        other = await this.#open(scenario, () => {});
+        await this.#query(other, scenario)
           .sync()
           .catch(() => {});
       }
     };
-    const client = await this.#open(schedule, step);
+    const client = await this.#open(scenario, step);
     try {
-      const query = this.#query(client, schedule);
+      const query = this.#query(client, scenario);
       if (!hasConsumer) return { outcome: (await query.sync()).outcome };
       const round = query.round({ ...(maxPages && { maxPages }) });
       for await (const page of round) {
@@ -115,15 +115,15 @@ export class Holder extends DurableObject {
     }
   }
 
-  async reset(schedule) {
-    const client = await this.#open(schedule, () => {});
-    await this.#query(client, schedule).reset();
+  async reset(scenario) {
+    const client = await this.#open(scenario, () => {});
+    await this.#query(client, scenario).reset();
     await client.close();
   }
 
-  async mirror(schedule) {
-    const client = await this.#open(schedule, () => {});
-    const query = this.#query(client, schedule);
+  async mirror(scenario) {
+    const client = await this.#open(scenario, () => {});
+    const query = this.#query(client, scenario);
     const [items, count] = [await query.all(RAW), await query.count(RAW)];
     await client.close();
     const copy = this.ctx.storage.sql
@@ -136,9 +136,9 @@ export class Holder extends DurableObject {
 
 export default {
   async fetch(request, env) {
-    const { task, schedule, turn } = await request.json();
+    const { task, scenario, turn } = await request.json();
     try {
-      return Response.json((await env.HOLDER.getByName(schedule.account)[task](schedule, turn)) ?? {});
+      return Response.json((await env.HOLDER.getByName(scenario.account)[task](scenario, turn)) ?? {});
     } catch (error) {
       return Response.json({ code: "crash", message: String(error) });
     }

@@ -1,6 +1,6 @@
-// Runs the schedules of the model test with the whole package in Durable Objects: edits, faults,
+// Runs the scenarios of the model test with the whole package in Durable Objects: edits, faults,
 // rival clients, and aborts between any two steps. Compares with the tables of the fake Graph.
-// `SEED=n` replays one schedule, `SCHEDULES=n` runs that many.
+// `SEED=n` replays one scenario, `SCENARIOS=n` runs that many.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -9,21 +9,21 @@ import { startFake } from "../fake.mjs";
 import { startWorker } from "./workerd.mjs";
 
 const root = new URL("../..", import.meta.url).pathname;
-const count = Number(process.env.SCHEDULES ?? 200);
+const count = Number(process.env.SCENARIOS ?? 200);
 const crashes = { hit: 0, set: 0 };
 let fake;
 let worker;
-let schedules;
+let scenarios;
 before(async () => {
   const { SEED: seed } = process.env;
   const range = seed === undefined ? ["0", String(count)] : [seed, "1"];
   const { stdout } = await promisify(execFile)(
     "cargo",
-    ["run", "--quiet", "--locked", "-p", "fake-graph", "--example", "schedules", "--", ...range],
+    ["run", "--quiet", "--locked", "-p", "fake-graph", "--example", "scenarios", "--", ...range],
     { cwd: root, maxBuffer: 1 << 28 },
   );
   // Replaces faults that wait a second or hang.
-  schedules = stdout
+  scenarios = stdout
     .trim()
     .split("\n")
     .map((line) =>
@@ -34,7 +34,7 @@ before(async () => {
       ),
     );
   fake = await startFake();
-  worker = await startWorker(new URL("schedules-worker.mjs", import.meta.url).pathname, {
+  worker = await startWorker(new URL("scenarios-worker.mjs", import.meta.url).pathname, {
     durableObjects: { HOLDER: { className: "Holder", useSQLite: true } },
     d1Databases: ["DB"],
   });
@@ -44,10 +44,10 @@ after(async () => {
   await fake.stop();
 });
 
-async function runInWorker(task, schedule, turn) {
+async function runInWorker(task, scenario, turn) {
   const response = await worker.fetch("/", {
     method: "POST",
-    body: JSON.stringify({ task, schedule, turn }),
+    body: JSON.stringify({ task, scenario, turn }),
   });
   return response.json();
 }
@@ -57,20 +57,20 @@ const isOver = (end) => ["resync-loop", "forbidden"].includes(end?.code);
 
 const QUIET = { crash: null, rival: null, midRoundEdits: [], hasConsumer: true };
 
-async function run({ turns, options, populate, query, ...schedule }, more) {
-  const { seed, collection } = schedule;
-  schedule.query = { ...query };
+async function run({ turns, options, populate, query, ...scenario }, more) {
+  const { seed, collection } = scenario;
+  scenario.query = { ...query };
   const world = await fake.world({
     seed,
     options,
     populate: { ...populate, around: new Date(populate.around).toISOString() },
   });
   const control = `${fake.origin}/control/worlds/${world.id}`;
-  if (schedule.isAppOnly) schedule.query.organizer = world.user.id;
-  Object.assign(schedule, {
+  if (scenario.isAppOnly) scenario.query.organizer = world.user.id;
+  Object.assign(scenario, {
     control,
     root: world.root,
-    kind: schedule.isAppOnly ? "app" : "delegated",
+    kind: scenario.isAppOnly ? "app" : "delegated",
     account: `seed ${seed} of ${world.id}`,
     ...more,
   });
@@ -78,32 +78,32 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     for (const edit of turn.edits) await world.edits(edit).catch(() => {});
     if (turn.faults.length) await world.faults(...turn.faults);
     if (turn.expire) await world.expire();
-    const end = await runInWorker("turn", schedule, { ...turn, copied: schedule.deliversEveryPage });
+    const end = await runInWorker("turn", scenario, { ...turn, copied: scenario.deliversEveryPage });
     if (turn.crash !== null) crashes.set += 1;
     if (end.code === "crash") {
       assert.ok(
-        turn.crash !== null && end.message.includes("by the schedule"),
+        turn.crash !== null && end.message.includes("by the scenario"),
         `seed ${seed}: ${end.message}`,
       );
       crashes.hit += 1;
     }
     assert.notEqual(end.code, "internal", `seed ${seed}: ${end.message}`);
-    if (isOver(end)) await runInWorker("reset", schedule);
+    if (isOver(end)) await runInWorker("reset", scenario);
   }
   await fetch(`${control}/faults`, { method: "DELETE" });
-  for (let nth = 0; nth < (schedule.needsRefresh ? 3 : 2); nth++) {
-    if (nth === 2) await runInWorker("reset", schedule);
+  for (let nth = 0; nth < (scenario.needsRefresh ? 3 : 2); nth++) {
+    if (nth === 2) await runInWorker("reset", scenario);
     let end;
     for (let left = 8; end?.outcome !== "complete"; left--) {
       assert.ok(left > 0, `seed ${seed}: none of eight rounds without faults completes: ${end?.message}`);
-      if (isOver(end)) await runInWorker("reset", schedule);
-      end = await runInWorker("turn", schedule, { ...QUIET, copied: schedule.deliversEveryPage });
+      if (isOver(end)) await runInWorker("reset", scenario);
+      end = await runInWorker("turn", scenario, { ...QUIET, copied: scenario.deliversEveryPage });
     }
   }
-  const { items, count: counted, copy, message } = await runInWorker("mirror", schedule);
+  const { items, count: counted, copy, message } = await runInWorker("mirror", scenario);
   assert.equal(message, undefined, `seed ${seed}`);
   assert.equal(counted, items.length, `seed ${seed}: the count`);
-  if (schedule.deliversEveryPage) assert.deepEqual(byId(copy), byId(items), `seed ${seed}: invariant 5`);
+  if (scenario.deliversEveryPage) assert.deepEqual(byId(copy), byId(items), `seed ${seed}: invariant 5`);
   // Graph does not report the masters that it withholds.
   const withheld = options.withhold_masters || options.withhold_masters_full;
   await world.options({ withhold_masters_full: false });
@@ -148,8 +148,8 @@ for (const [store, where, share] of [
   ["durable-object", "a Durable Object", 1],
   ["d1", "D1", 5],
 ]) {
-  test(`after any schedule the mirror in ${where} equals the list of Graph`, async () => {
-    const left = schedules.slice(0, Math.ceil(schedules.length / share));
+  test(`after any scenario the mirror in ${where} equals the list of Graph`, async () => {
+    const left = scenarios.slice(0, Math.ceil(scenarios.length / share));
     const { length } = left;
     const before = { ...crashes };
     const some = async () => {
@@ -158,25 +158,25 @@ for (const [store, where, share] of [
     await Promise.all([some(), some(), some(), some()]);
     const [hit, set] = [crashes.hit - before.hit, crashes.set - before.set];
     console.log(
-      `schedules: ${length} with the mirror in ${where}, ${hit} objects aborted in the middle of a round`,
+      `scenarios: ${length} with the mirror in ${where}, ${hit} objects aborted in the middle of a round`,
     );
     if (length > 30) assert.ok(hit > length / 2, `${hit} of ${set} crashes were met`);
   });
 }
 
 test(
-  "the schedules find a store that does not remove rows",
+  "the scenarios find a store that does not remove rows",
   { skip: process.env.SEED !== undefined },
   async () => {
     const found = await Promise.allSettled(
-      schedules
+      scenarios
         .filter(({ collection }) => collection !== "recordings")
         .slice(0, 8)
         .map((one) => run(one, { broken: true })),
     );
     assert.ok(
       found.some(({ reason }) => /seed \d+: \w+/.test(reason?.message)),
-      "none of eight schedules found it",
+      "none of eight scenarios found it",
     );
   },
 );

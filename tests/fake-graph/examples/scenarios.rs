@@ -1,5 +1,5 @@
 //! Prints the scenarios of the model test as JSON, one a line, for tests outside of Rust:
-//! `schedules FROM COUNT`.
+//! `scenarios FROM COUNT`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, dead_code)]
 
 #[path = "../../model/scenario.rs"]
@@ -18,7 +18,7 @@ fn turn(turn: &Turn) -> Value {
 
 fn main() {
     let args: Vec<u64> =
-        std::env::args().skip(1).map(|text| text.parse().expect("schedules FROM COUNT")).collect();
+        std::env::args().skip(1).map(|text| text.parse().expect("scenarios FROM COUNT")).collect();
     for seed in args[0]..args[0] + args[1] {
         let one = Scenario::of(seed);
         let turns: Vec<Value> = one.turns.iter().map(turn).collect();
