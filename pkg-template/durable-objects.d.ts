@@ -132,12 +132,23 @@ export interface RegistryOptions {
   mailboxes: Namespace<Pick<MailboxStub, "wake" | "remove">>;
   /** The binding of the class that extends `RegistryObject`. */
   registries: Namespace<RegistryStub>;
-  /** The number of registries, as for `mailboxList()`. Default 16. */
-  shards?: number;
   /** The time over which `tick()` spreads the rounds, in milliseconds. Default 600000. */
   spread?: number;
   /** The back-off after a first call to a mailbox that failed, in milliseconds. Default 5000. */
   backOff?: number;
+  /** Gets an entry for each call to a mailbox that failed. */
+  log?(entry: WakeLogEntry): void;
+}
+
+/** A call of `wake()` that failed. It is repeated at `retryAt`. */
+export interface WakeLogEntry {
+  event: "wake";
+  level: "warn";
+  time: Date;
+  mailbox: string;
+  /** The message of the error, at most 500 characters. */
+  message: string;
+  retryAt: Date;
 }
 
 /**
@@ -151,8 +162,11 @@ export class RegistryObject<Env = unknown> extends DurableObject<Env> {
   has(mailbox: string): boolean;
   /** Removes a mailbox from the list only. Resolves to whether it was on the list. */
   remove(mailbox: string): Promise<boolean>;
-  /** Marks every mailbox as due, and moves those that have another home. */
-  tick(shard: number): Promise<void>;
+  /**
+   * Marks every mailbox as due, and moves those that have another home: `shard` is the number of
+   * this registry, `shards` that of all registries.
+   */
+  tick(shard: number, shards: number): Promise<void>;
   list(after: string, limit: number): Promise<{ count: number; mailboxes: string[] }>;
   alarm(): Promise<void>;
 }

@@ -51,7 +51,7 @@ export interface RegistryStub {
   add(mailboxes: string[], spread?: number): Promise<void>;
   has(mailbox: string): Promise<boolean>;
   remove(mailbox: string): Promise<boolean>;
-  tick(shard: number): Promise<void>;
+  tick(shard: number, shards: number): Promise<void>;
   list(after: string, limit: number): Promise<{ count: number; mailboxes: string[] }>;
 }
 

@@ -32,7 +32,7 @@ export function mailboxList(options) {
       return isRemoved || others.includes(true);
     },
     async tick() {
-      await eachRegistry((registry, shard) => registry.tick(shard));
+      await eachRegistry((registry, shard) => registry.tick(shard, count));
     },
     async statuses({ after = "", limit = 100 } = {}) {
       readCount({ limit }, "limit", "statuses()");

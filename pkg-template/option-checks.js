@@ -4,12 +4,12 @@
 import { badRequest, typeOf } from "./error.js";
 
 /**
- * Returns a number. `what` names it in the message.
+ * Returns a finite number. `what` names it in the message.
  *
  * @returns {number}
  */
 export function checkNumber(value, what, least = 0) {
-  if (typeof value === "number" && value >= least) return value;
+  if (Number.isFinite(value) && value >= least) return value;
   throw badRequest(`${what} must be a number of at least ${least}, got ${shown(value)}`);
 }
 

@@ -1,7 +1,8 @@
 // @ts-check
 // The Durable Object that lists mailboxes and wakes them. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
-import { readCount, readNamespace, readNumber } from "./option-checks.js";
+import { report } from "./error.js";
+import { checkCount, readFunction, readNamespace, readNumber } from "./option-checks.js";
 import { registryOf, SHARDS } from "./registries.js";
 import { alarmTime, backOffTime } from "./round-plan.js";
 import { dueAt, shardOf } from "./shards.js";
@@ -18,17 +19,17 @@ export class RegistryObject extends DurableObject {
   #sql;
   #mailboxes;
   #registries;
-  #shards;
   #spread;
   #backOff;
+  #log;
 
   constructor(ctx, env, options) {
     super(ctx, env);
     this.#mailboxes = readNamespace(options, "mailboxes", OWNER);
     this.#registries = readNamespace(options, "registries", OWNER);
-    this.#shards = readCount(options, "shards", OWNER, SHARDS);
     this.#spread = readNumber(options, "spread", OWNER, 600_000);
     this.#backOff = readNumber(options, "backOff", OWNER, 5000, 1);
+    this.#log = readFunction(options, "log", OWNER, true);
     this.#sql = ctx.storage.sql;
     this.#sql.exec(
       "create table if not exists mailboxes (mailbox text primary key, due integer, failures integer not null default 0)",
@@ -54,7 +55,9 @@ export class RegistryObject extends DurableObject {
     return this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox).rowsWritten > 0;
   }
 
-  async tick(shard) {
+  async tick(shard, shards) {
+    // The list knows the number: a second place for it could have another one.
+    this.ctx.storage.kv.put("shards", checkCount(shards, `shards of tick() of ${OWNER}`));
     const now = Date.now();
     const spread = this.#spread;
     /**
@@ -62,7 +65,7 @@ export class RegistryObject extends DurableObject {
      */
     const moved = new Map();
     for (const mailbox of this.#names("where due is null")) {
-      const home = shardOf(mailbox, this.#shards);
+      const home = shardOf(mailbox, shards);
       if (home !== shard) moved.set(home, moved.get(home) ?? []);
       moved.get(home)?.push(mailbox);
       const due = dueAt(mailbox, { now, spread });
@@ -109,11 +112,24 @@ export class RegistryObject extends DurableObject {
         mailbox,
       );
       // The mailbox may have been removed meanwhile, or moved to another registry.
-      const home = registryOf(this.#registries, shardOf(mailbox, this.#shards));
+      const shards = /** @type {number} */ (this.ctx.storage.kv.get("shards") ?? SHARDS);
+      const home = registryOf(this.#registries, shardOf(mailbox, shards));
       if (!this.has(mailbox) && !(await home.has(mailbox))) await object.remove();
     } catch (error) {
       const at = backOffTime(error, failures + 1, { backOff: this.#backOff });
       this.#sql.exec("update mailboxes set due = ?, failures = failures + 1 where mailbox = ?", at, mailbox);
+      this.#logFailure(mailbox, error, at);
+    }
+  }
+
+  /** An error of `log` is reported: it must not end the alarm. */
+  async #logFailure(mailbox, error, at) {
+    const message = String(error?.message ?? error).slice(0, 500);
+    const entry = { event: "wake", level: "warn", time: new Date(), mailbox, message, retryAt: new Date(at) };
+    try {
+      await this.#log?.(entry);
+    } catch (thrown) {
+      report(thrown);
     }
   }
 

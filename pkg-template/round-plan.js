@@ -3,6 +3,7 @@
 // state, the time and the randomness are arguments. See round-plan.d.ts.
 import { badRequest, typeOf } from "./error.js";
 import { nextAlarm } from "./next-alarm.js";
+import { checkNumber } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
@@ -22,27 +23,36 @@ export function requestRound(state, running) {
 }
 
 /** @type {typeof import("./round-plan.js").isRoundDue} */
-export const isRoundDue = (state, now = Date.now()) => now >= roundDueAt(state);
+export const isRoundDue = (state, now = Date.now()) => now >= dueTimeOf(readState(state, "isRoundDue()"));
 
 /** @type {typeof import("./round-plan.js").roundDueAt} */
-export function roundDueAt(state) {
-  const { requestedRounds, fulfilledRounds, notBefore } = readState(state, "roundDueAt()");
-  return requestedRounds > fulfilledRounds ? notBefore : Infinity;
-}
+export const roundDueAt = (state) => dueTimeOf(readState(state, "roundDueAt()"));
+
+const dueTimeOf = ({ requestedRounds, fulfilledRounds, notBefore }) =>
+  requestedRounds > fulfilledRounds ? notBefore : Infinity;
 
 /** @type {typeof import("./round-plan.js").beginRound} */
-export function beginRound(state, options) {
-  // It is stored as failed before it begins: an object that is aborted cannot store it afterwards.
-  const failures = readState(state, "beginRound()").failures + 1;
+export const beginRound = (state, options) => failedOnceMore(readState(state, "beginRound()"), options);
+
+/** @type {typeof import("./round-plan.js").continueRound} */
+export const continueRound = (state, options) =>
+  failedOnceMore({ ...readState(state, "continueRound()"), failures: 0 }, options);
+
+/**
+ * A round is stored as failed before it begins: an object that is aborted cannot store it
+ * afterwards.
+ */
+function failedOnceMore(state, options) {
+  const failures = state.failures + 1;
   return { ...state, failures, notBefore: backOffTime(undefined, failures, options) };
 }
 
-/** @type {typeof import("./round-plan.js").continueRound} */
-export const continueRound = (state, options) => beginRound({ ...state, failures: 0 }, options);
-
 /** @type {typeof import("./round-plan.js").endRound} */
-export function endRound(state, { running, complete, now = Date.now(), pause = 2000 }) {
+export function endRound(state, end) {
   readState(state, "endRound()");
+  const { complete, now = Date.now() } = end ?? {};
+  const running = checkNumber(end?.running, "running of endRound()");
+  const pause = checkNumber(end?.pause ?? 2000, "pause of endRound()");
   const fulfilled = complete ? { fulfilledRounds: running, notBefore: now + pause } : { notBefore: now };
   return { ...state, failures: 0, ...fulfilled };
 }
@@ -55,6 +65,7 @@ export function failRound(state, error, options) {
 
 /** @type {typeof import("./round-plan.js").backOffTime} */
 export function backOffTime(error, failures, { now, random, backOff } = {}) {
+  if (backOff !== undefined) checkNumber(backOff, "backOff of a round", 1);
   return nextAlarm(error, failures, { now, random, base: backOff }).at;
 }
 
@@ -83,7 +94,7 @@ export const alarmTime = (at, now = Date.now()) => Math.min(Math.max(at || 0, no
  */
 function readState(state, owner) {
   for (const name of Object.keys(NO_ROUNDS))
-    if (typeof state?.[name] !== "number")
+    if (typeof state?.[name] !== "number" || Number.isNaN(state[name]))
       throw badRequest(
         `the state of ${owner} must have the number ${name}, got ${typeOf(state?.[name])}; begin with NO_ROUNDS`,
       );

@@ -18,7 +18,7 @@ export async function sendChanges(queue, changes, options) {
     );
   const attempts = readCount(options, "attempts", "sendChanges()", 4);
   const firstWait = readNumber(options, "firstWait", "sendChanges()", 100);
-  for (const batch of changeBatches(changes, options?.properties)) {
+  for (const batch of batchesOf(changes, options?.properties, "sendChanges()")) {
     for (let attempt = 1; ; attempt++) {
       try {
         await queue.sendBatch(batch.map((body) => ({ body, contentType: "json" })));
@@ -32,16 +32,28 @@ export async function sendChanges(queue, changes, options) {
 }
 
 /** @type {typeof import("./send-changes.js").changeBatches} */
-export function changeBatches(changes, properties) {
+export const changeBatches = (changes, properties) => batchesOf(changes, properties, "changeBatches()");
+
+/** The names that a message has from its change. */
+const RESERVED = ["id", "type", "item", "partial", "reference", "reason"];
+
+function batchesOf(changes, properties = {}, owner) {
   if (!Array.isArray(changes))
     throw badRequest(
-      `the changes of sendChanges() must be an array, such as page.changes, got ${typeOf(changes)}`,
+      `the changes of ${owner} must be an array, such as page.changes, got ${typeOf(changes)}`,
+    );
+  if (properties === null || typeof properties !== "object" || Array.isArray(properties))
+    throw badRequest(`the properties of ${owner} must be an object, got ${typeOf(properties)}`);
+  const reserved = RESERVED.find((name) => name in properties);
+  if (reserved)
+    throw badRequest(
+      `the properties of ${owner} must not contain ${reserved}: a message has that from its change`,
     );
   /** @type {any[][]} */
   const batches = [];
   let bytes = Infinity;
   for (const change of changes) {
-    const { body, size } = messageOf(change, properties);
+    const { body, size } = messageOf(change, properties, owner);
     if (bytes + size > MAX_BATCH_BYTES || batches.at(-1)?.length === MAX_BATCH_MESSAGES) {
       batches.push([]);
       bytes = 0;
@@ -53,10 +65,10 @@ export function changeBatches(changes, properties) {
 }
 
 /** Returns the message of a change, and its size in bytes. Leaves out an item that is too large. */
-function messageOf(change, properties) {
+function messageOf(change, properties, owner) {
   const { type, id } = change ?? {};
   if (typeof id !== "string" || (type !== "upsert" && type !== "remove"))
-    throw badRequest("the changes of sendChanges() must be those of a page, with a type and an id");
+    throw badRequest(`the changes of ${owner} must be those of a page, with a type and an id`);
   const base = { ...properties, id, type };
   const bodies =
     type === "remove"
@@ -70,6 +82,6 @@ function messageOf(change, properties) {
     if (size <= MAX_MESSAGE_BYTES) return { body, size };
   }
   throw badRequest(
-    `a message of sendChanges() is larger than ${MAX_MESSAGE_BYTES} bytes without its item; make options.properties smaller`,
+    `a message of ${owner} is larger than ${MAX_MESSAGE_BYTES} bytes without its item; make its properties smaller`,
   );
 }

@@ -164,6 +164,21 @@ test("after a sign-in during a call of the token source, the source is called ag
   }
 });
 
+test("a token source that calls resume() and fails is called twice, not forever", async () => {
+  const world = await fake.world({ populate });
+  let calls = 0;
+  const client = await open(world, {
+    token: async () => {
+      calls += 1;
+      client.resume();
+      throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    },
+  });
+  await assert.rejects(client.orgContacts().sync(), { code: "interaction" });
+  assert.equal(calls, 2);
+  await client.close();
+});
+
 test("a sync() during resume() joins its round: each page is requested once", async () => {
   const world = await fake.world({ populate });
   for (const resumesFirst of [true, false]) {

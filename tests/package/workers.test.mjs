@@ -33,7 +33,7 @@ test("changes become messages with their properties, in the order of the changes
   const partial = { type: "upsert", id: "b", item: { id: "b" }, partial: true };
   const removed = { type: "remove", id: "c", reason: "ghost", old: { id: "c" } };
   await sendChanges(to, [{ ...upsert("a"), isNew: true, old: {} }, partial, removed], {
-    properties: { mailbox: "ann", id: "not this one" },
+    properties: { mailbox: "ann" },
   });
   assert.deepEqual(to.batches, [
     [
@@ -70,7 +70,9 @@ test("an item that is too large is replaced by a reference, and properties that 
   const properties = { text: "x".repeat(120_000) };
   await assert.rejects(
     sendChanges(to, [upsert("a")], { properties }),
-    badRequest(/^a message of sendChanges\(\) is larger than 120000 bytes without its item; make options/),
+    badRequest(
+      /^a message of sendChanges\(\) is larger than 120000 bytes without its item; make its properties smaller/,
+    ),
   );
   assert.equal(to.batches.length, 1);
 });
@@ -96,8 +98,17 @@ test("wrong arguments of sendChanges() are refused before anything is sent", asy
     [[to, upsert("a")], /^the changes .* got an object$/],
     [[to, [upsert("a"), { id: "b" }]], /^the changes of sendChanges\(\) must be those of a page/],
     [[to, [upsert("a"), null]], /^the changes of sendChanges\(\) must be those of a page/],
+    [
+      [to, [], { properties: { reference: "a" } }],
+      /^the properties of sendChanges\(\) must not contain reference/,
+    ],
+    [[to, [], { properties: "ann" }], /^the properties of sendChanges\(\) must be an object, got a string$/],
     [[to, [], { attempts: 0 }], /^options.attempts of sendChanges\(\) must be a whole number of .* got 0$/],
     [[to, [], { attempts: "4" }], /^options.attempts .* got a string$/],
+    [
+      [to, [], { firstWait: Infinity }],
+      /^options.firstWait .* must be a number of at least 0, got Infinity$/,
+    ],
     [[to, [], { firstWait: -1 }], /^options.firstWait of sendChanges\(\) must be a number of .* got -1$/],
   ])
     await assert.rejects(sendChanges(...values), badRequest(message));
@@ -115,7 +126,7 @@ function objects(fails) {
       return {
         add: async (mailboxes) => mailboxes.forEach((mailbox) => list.add(mailbox)),
         remove: async (mailbox) => list.delete(mailbox),
-        tick: async (shard) => void woken.push([name, shard]),
+        tick: async (...values) => void woken.push([name, ...values]),
         list: async (after, limit) => ({
           count: list.size,
           mailboxes: [...list]
@@ -164,7 +175,7 @@ test("a list spreads its mailboxes over registries, and shows them in pages sort
   await list.tick();
   assert.deepEqual(
     made.woken.sort(),
-    [0, 1, 2, 3].map((n) => [`registry-${n}`, n]),
+    [0, 1, 2, 3].map((n) => [`registry-${n}`, n, 4]),
   );
   assert.equal(await list.remove("user07"), true);
   assert.equal(await list.remove("user07"), false);
@@ -248,13 +259,23 @@ test("the planning refuses a state without its numbers, and limits and spreads t
       () => workers.beginRound({ ...state, failures: "1" }),
       /^the state of beginRound\(\) must .* failures, got a str/,
     ],
-    [() => workers.continueRound({}), /^the state of beginRound\(\) must have the number requestedRounds/],
+    [() => workers.continueRound({}), /^the state of continueRound\(\) must have the number requestedRounds/],
     [() => workers.endRound({}, { running: 1, complete: true }), /^the state of endRound\(\) must have/],
     [
       () => workers.failRound({ ...state, notBefore: null }),
       /^the state of failRound\(\) .* notBefore, got null/,
     ],
-    [() => workers.isRoundDue({}), /^the state of roundDueAt\(\) must have/],
+    [() => workers.isRoundDue({}), /^the state of isRoundDue\(\) must have/],
+    [
+      () => workers.roundDueAt({ ...state, notBefore: NaN }),
+      /^the state of roundDueAt\(\) must have the number notBefore/,
+    ],
+    [
+      () => workers.endRound(state),
+      /^running of endRound\(\) must be a number of at least 0, got undefined$/,
+    ],
+    [() => workers.endRound(state, { running: 1, pause: NaN }), /^pause of endRound\(\) must be .* got NaN$/],
+    [() => workers.beginRound(state, { backOff: "5 s" }), /^backOff of a round must be .* got a string$/],
     [() => new workers.PermitBudget(0), /^the limit of PermitBudget must be a number of at least 1, got 0$/],
     [() => new workers.PermitBudget("10"), /^the limit of PermitBudget .* got a string$/],
     [() => new workers.PermitBudget(NaN), /^the limit of PermitBudget .* got NaN$/],
