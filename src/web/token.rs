@@ -128,24 +128,16 @@ impl Tokens {
         if let Some(token) = self.cached(reason, refused) {
             return Ok(TokenOutcome::Token(token));
         }
-        let returned = loop {
-            let sign_ins = self.sign_ins.get();
-            match with_timeout(timeout, async { settled(self.call_source(reason, signal)?).await }).await {
-                Some(Ok(returned)) => break returned,
-                // The call began before the user signed in.
-                Some(Err(_)) if self.sign_ins.get() != sign_ins => {}
-                Some(Err(thrown)) => return refusal(thrown, reason),
-                None => {
-                    #[allow(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "the cast saturates"
-                    )]
-                    let seconds = (timeout.as_millis() / 1000.0).round() as u64;
-                    let message = format!("it did not respond within {seconds} s");
-                    return refusal(js_sys::Error::new(&message).into(), reason);
-                }
-            }
+        let sign_ins = self.sign_ins.get();
+        let mut returned = self.call_source_within(timeout, reason, signal).await;
+        if returned.is_err() && self.sign_ins.get() != sign_ins {
+            // The call began before the user signed in. Repeated once: the source itself may have
+            // called `resume()`.
+            returned = self.call_source_within(timeout, reason, signal).await;
+        }
+        let returned = match returned {
+            Ok(returned) => returned,
+            Err(thrown) => return refusal(thrown, reason),
         };
         let mut new = read(&returned)?;
         if let TokenReason::Claims(claims) = reason {
@@ -173,6 +165,21 @@ impl Tokens {
             *slot = None;
         }
         slot.as_ref().map(|cached| cached.token.clone())
+    }
+
+    /// Calls the source, and waits for its result.
+    async fn call_source_within(
+        &self,
+        timeout: Duration,
+        reason: &TokenReason,
+        signal: &AbortSignal,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let result = with_timeout(timeout, async { settled(self.call_source(reason, signal)?).await }).await;
+        result.unwrap_or_else(|| {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+            let seconds = (timeout.as_millis() / 1000.0).round() as u64;
+            Err(js_sys::Error::new(&format!("it did not respond within {seconds} s")).into())
+        })
     }
 
     fn call_source(

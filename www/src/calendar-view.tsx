@@ -81,6 +81,7 @@ export function CalendarView({ history, days, setDays, onlyMarked, setOnlyMarked
 
   const isEmptyGrid =
     mode !== "agenda" &&
+    !isFiltered &&
     Boolean(calendar.status.lastSyncedAt) &&
     listed.every(({ entries }) => entries.length === 0);
   const day = openDay === undefined ? undefined : listed.find(({ date }) => date === openDay);

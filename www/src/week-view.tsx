@@ -42,7 +42,8 @@ export function WeekView({ days, marks, onMove }: WeekProps) {
   const hours = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     // Shows the working day, or what is earlier: the first event of the week, or the current hour.
-    const starts = days.flatMap((day) => blocksOf(day, minutesOf).map(({ start }) => start));
+    const begun = days.flatMap((day) => blocksOf(day, minutesOf)).filter(({ entry }) => entry.day === 1);
+    const starts = begun.map(({ start }) => start);
     const isCurrent = days.some(({ date }) => date === now);
     const first = Math.min(8 * 60, ...starts, isCurrent ? minutesOf(Date.now()) : Infinity);
     if (hours.current) hours.current.scrollTop = (first / 60 - 0.5) * HOUR;
