@@ -207,8 +207,8 @@ class Client {
     const existing = this.#states.get(key);
     const reader = {
       hasSeries: made.wasm.has_series,
-      changed: (...values) => query.call((wasm) => wasm.changed(...values)),
-      completed: (items) => query.call((wasm) => wasm.completed(items)),
+      readChanged: (...values) => query.call((wasm) => wasm.changed(...values)),
+      complete: (items) => query.call((wasm) => wasm.completed(items)),
     };
     const parts = {
       key,

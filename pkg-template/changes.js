@@ -21,8 +21,8 @@ export class Changes {
   #isCallingListener = false;
 
   /**
-   * `hasTabs`: other tabs see the same store. `reader` reads the stored items, and knows whether
-   * they are events. `onUse` is called when a listener or an observer is added or removed.
+   * `hasTabs`: other tabs see the same store. `reader` reads and completes stored items, and knows
+   * whether they are events. `onUse` is called when a listener or an observer is added or removed.
    */
   constructor(key, hasTabs, reader, onUse) {
     this.#key = key;
@@ -220,7 +220,7 @@ export class Changes {
    * follows.
    */
   async #addItems(changes) {
-    const { items } = await this.#reader.changed(
+    const { items } = await this.#reader.readChanged(
       changes.map(({ id }) => id),
       [],
       false,
@@ -242,7 +242,7 @@ export class Changes {
     const withOld = changes.filter(({ old }) => old);
     if (!withOld.length) return undefined;
     const olds = this.#reader
-      .completed(withOld.map(({ old }) => old))
+      .complete(withOld.map(({ old }) => old))
       .then((items) => new Map(withOld.map(({ id }, position) => [id, items[position]])));
     // The announcement reports the error.
     olds.catch(() => {});
@@ -260,7 +260,7 @@ export class Changes {
       return seenAs === "addition" ? { ...event, old: undefined, isNew: true } : event;
     });
     const [{ items, others }, oldById] = await Promise.all([
-      this.#reader.changed(
+      this.#reader.readChanged(
         events.map(({ id }) => id),
         series,
         true,
