@@ -52,7 +52,7 @@ export function createApi(source) {
     const client = new Client(engine.module, instance, copy);
     await client.opened;
     const { persist, store = "indexeddb" } = copy;
-    // The answer of the browser changes nothing here.
+    // The client works in the same way if the browser refuses.
     if (persist && store === "indexeddb") globalThis.navigator?.storage?.persist?.().catch(report);
     return client;
   }
@@ -73,7 +73,7 @@ class Client {
   #ending = new AbortController();
   #states = new QueryStates();
   #queries = new QueryCache();
-  /** By key: the end of the last complete round, when the client was opened. */
+  /** By key: when the last complete round ended, as stored when the client was opened. */
   #syncedAt = new Map();
 
   constructor(module, instance, options) {
@@ -207,8 +207,8 @@ class Client {
     const existing = this.#states.get(key);
     const reader = {
       hasSeries: made.wasm.has_series,
-      changed: (...values) => query.call((wasm) => wasm.changed(...values)),
-      completed: (items) => query.call((wasm) => wasm.completed(items)),
+      readChanged: (...values) => query.call((wasm) => wasm.changed(...values)),
+      complete: (items) => query.call((wasm) => wasm.completed(items)),
     };
     const parts = {
       key,
@@ -222,8 +222,8 @@ class Client {
     if (!existing) state.status.restoreSyncedAt(this.#syncedAt.get(key));
     const query = new (has_mirror ? Query : Feed)(made, make, state);
     if (!existing) {
-      // Until this page has run a round, the status shows the last complete round of an earlier
-      // page. An error of the store is reported by `sync()`.
+      // Until this tab has run a round, the status shows the end of the last complete round, from
+      // the store. `sync()` reports an error of the store.
       state.restored = query
         .call((wasm) => wasm.synced_at())
         .then(

@@ -24,10 +24,10 @@ export interface ClientCredentials {
    */
   timeout?: number;
   /**
-   * The tokens that have arrived: at most 1000, of which 20 are for claims. Default: a map of this
-   * source. Several sources may share one, such as those of the Durable Objects of an isolate:
+   * Holds the received tokens: at most 1000, and at most 20 of them for claims. Default: a map of
+   * this source. Several sources may share one, such as those of the Durable Objects of an isolate:
    * `const cache = new Map()` outside of the class. Only tokens are shared, never a pending
-   * request; a source with a wrong secret gets the token of one with the right secret.
+   * request. A source with a wrong secret gets the cached token of one with the right secret.
    */
   cache?: Map<string, { accessToken: string; expiresOn: Date }>;
   /** Called instead of the host's `fetch`. */

@@ -20,7 +20,7 @@ const MARGIN = 300_000;
 const DEFAULT_LIFETIME = 3600;
 /** The maximum number of cached tokens: sources of many tenants may share a cache. */
 const MAX_TENANTS = 1000;
-/** The maximum number of those for claims. Each claims challenge leads to another one. */
+/** The maximum number of cached tokens for claims. Each claims challenge adds a token. */
 const MAX_CLAIMS = 20;
 
 /** @type {typeof import("./auth.js").clientCredentials} */
@@ -125,7 +125,7 @@ export function clientCredentials(options) {
     });
   }
 
-  /** Stores a token as the last used one. Of too many, the least recently used is removed. */
+  /** Stores a token as the most recently used one. Beyond a limit, removes the oldest one. */
   function store(key, token) {
     for (const tokens of [cache, returned]) {
       const isNew = !tokens.delete(key);

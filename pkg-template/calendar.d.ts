@@ -2,7 +2,7 @@
 export interface EventTime {
   /** For example `2026-11-21T10:00:00.0000000`. With an offset or `Z`, `timeZone` is ignored. */
   dateTime?: string | null;
-  /** An IANA name, or a name of Windows such as `W. Europe Standard Time`. Default UTC. */
+  /** An IANA name, or a Windows name such as `W. Europe Standard Time`. Default UTC. */
   timeZone?: string | null;
 }
 
@@ -47,7 +47,7 @@ export function isAllDay(event: CalendarEvent): boolean;
  *
  * Throws as {@link startOf} does.
  *
- * @param zone An IANA name or a name of Windows. The zone of the user is
+ * @param zone An IANA name or a Windows name. The zone of the user is
  *   `Intl.DateTimeFormat().resolvedOptions().timeZone`.
  * @example
  *   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

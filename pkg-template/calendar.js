@@ -124,7 +124,7 @@ function formatIn(zone) {
     }
   }
   throw new RangeError(
-    `the time zone must be an IANA name that this host knows, such as "Europe/Berlin", or a name of Windows, such as "W. Europe Standard Time", got ${quote(zone)}`,
+    `the time zone must be an IANA name that this host knows, such as "Europe/Berlin", or a Windows name, such as "W. Europe Standard Time", got ${quote(zone)}`,
   );
 }
 

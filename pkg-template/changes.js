@@ -10,9 +10,8 @@ export class Changes {
   #onUse;
   #channel;
   #isClosed = false;
-  /** The listeners, with whether they get completed occurrences. */
+  /** The listeners, each with a boolean: whether it gets completed occurrences. */
   #listeners = new Map();
-  /** Called at once after each commit, with the changed ids. */
   #observers = new Set();
   #runningRounds = 0;
   #lastAnnouncement = Promise.resolve();
@@ -22,8 +21,8 @@ export class Changes {
   #isCallingListener = false;
 
   /**
-   * `hasTabs`: other tabs see the same store. `reader` reads the stored items, and knows whether
-   * they are events. `onUse` is called when a listener is added or removed.
+   * `hasTabs`: other tabs see the same store. `reader` reads and completes stored items, and knows
+   * whether they are events. `onUse` is called when a listener or an observer is added or removed.
    */
   constructor(key, hasTabs, reader, onUse) {
     this.#key = key;
@@ -44,8 +43,8 @@ export class Changes {
   }
 
   /**
-   * Adds an observer. It is called with the ids and the series that a commit has changed, or with
-   * undefined if anything may have changed.
+   * Adds an observer. It is called at once after each commit, with the ids and the series that the
+   * commit has changed, or with undefined if anything may have changed.
    */
   observe(observer) {
     this.#observers.add(observer);
@@ -126,6 +125,9 @@ export class Changes {
   /**
    * Copies the changes of a page for the listeners, before its consumer can modify them. Returns
    * the function that announces the page after its commit.
+   *
+   * `forListeners` is `ForListeners` of src/web/output.rs. A change of an event gets a `seenAs`:
+   * how it looks to listeners that get completed occurrences, and therefore no series masters.
    */
   announcer({ kind, generation, index, last, changes, forListeners }, hasConsumer) {
     const { unchanged, seenAs, series } = forListeners;
@@ -168,7 +170,7 @@ export class Changes {
     this.#channel.unref?.();
   }
 
-  /** Accepts a message of another tab. Ignores anything that this file has not sent. */
+  /** Handles a message of another tab. Ignores messages of any other form. */
   #receive(data) {
     if (data?.reload) return this.reload();
     if (!Array.isArray(data?.changes) || !data.changes.every((change) => typeof change?.id === "string"))
@@ -218,7 +220,7 @@ export class Changes {
    * follows.
    */
   async #addItems(changes) {
-    const { items } = await this.#reader.changed(
+    const { items } = await this.#reader.readChanged(
       changes.map(({ id }) => id),
       [],
       false,
@@ -231,16 +233,16 @@ export class Changes {
   }
 
   /**
-   * Reads what the `old` items of a page get from their series, before the commit of the page: a
-   * store serves reads and writes in the order of their calls. Resolves to the completed items by
-   * id.
+   * Completes the `old` items of a page from their series masters. Resolves to the completed items
+   * by id. Called before the page is committed, so that the masters are the old ones too: a store
+   * serves reads and writes in the order of the calls.
    */
   #readOlds(changes) {
     if (!changes || ![...this.#listeners.values()].includes(true)) return undefined;
     const withOld = changes.filter(({ old }) => old);
     if (!withOld.length) return undefined;
     const olds = this.#reader
-      .completed(withOld.map(({ old }) => old))
+      .complete(withOld.map(({ old }) => old))
       .then((items) => new Map(withOld.map(({ id }, position) => [id, items[position]])));
     // The announcement reports the error.
     olds.catch(() => {});
@@ -258,7 +260,7 @@ export class Changes {
       return seenAs === "addition" ? { ...event, old: undefined, isNew: true } : event;
     });
     const [{ items, others }, oldById] = await Promise.all([
-      this.#reader.changed(
+      this.#reader.readChanged(
         events.map(({ id }) => id),
         series,
         true,
@@ -289,7 +291,7 @@ export class Changes {
   }
 }
 
-/** The changes without `seenAs`, which is for completed occurrences only. */
+/** Returns the changes without `seenAs`, for listeners that get the events as Graph sent them. */
 async function withoutSeenAs(changes) {
   return (await changes).map((change) => {
     const copy = { ...change };

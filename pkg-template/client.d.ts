@@ -23,7 +23,7 @@ export interface DeltaOptions {
   token: TokenFunction | TokenCredential;
   /**
    * Separates the stored state of accounts: two accounts in one browser share no row. Use a stable
-   * id, such as MSAL's `homeAccountId`. Required with a store that outlives the page, unless the
+   * id, such as MSAL's `homeAccountId`. Required with a store that outlives the tab, unless the
    * token source has an `account`, as those of `fromMsal()` and `clientCredentials()` do.
    */
   account?: string;
@@ -40,13 +40,13 @@ export interface DeltaOptions {
   endpoint?: string;
   /**
    * The store of links and items. Default `"indexeddb"`. Required on a host without IndexedDB
-   * (Node, Workers): nothing falls back to `"memory"`, which is lost with the page.
+   * (Node, Workers): nothing falls back to `"memory"`, which is lost with the tab or the process.
    */
   store?: "indexeddb" | "memory" | DeltaStore;
   /**
    * Called instead of the host's `fetch`. The signal that it receives fires when the request is
-   * aborted, and also after the response has been read. Two calls may overlap, because the next
-   * page is requested ahead.
+   * aborted, and also after the response has been read. Two calls may overlap, because pages are
+   * requested ahead.
    */
   fetch?: typeof fetch;
   /** When and how often a failed request is repeated. */
@@ -75,9 +75,9 @@ export interface DeltaOptions {
    */
   log?: (entry: LogEntry) => unknown;
   /**
-   * Asks the browser to keep the storage of the page's origin when the disk is nearly full
-   * (`navigator.storage.persist()`). Default `false`. Browsers decide by themselves, and Firefox
-   * asks the user; the answer changes nothing else. Without effect for other stores than IndexedDB.
+   * Asks the browser to keep the storage of the app's origin when the disk is nearly full
+   * (`navigator.storage.persist()`). Default `false`. Firefox asks the user; other browsers decide
+   * without asking. After a refusal the client works in the same way. Only with IndexedDB.
    */
   persist?: boolean;
 }
@@ -186,5 +186,5 @@ export interface DeltaClient {
   close(): Promise<void>;
 }
 
-/** A query with a mirror, or a feed for `mirror: false`. For a `boolean`, one of them. */
+/** A query with a mirror, or a feed for `mirror: false`. Either of them if `M` is `boolean`. */
 export type Mirrored<M extends boolean, Query, Feed> = M extends false ? Feed : Query;

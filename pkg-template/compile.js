@@ -37,7 +37,7 @@ const compile = async (given) => {
 };
 
 const IN_WORKERD =
-  'where nothing may be compiled, as in workerd: import wasm from "deltalink/deltalink.wasm"; await init(wasm); in Next.js import from "deltalink/edge-light"';
+  'on a host that does not allow compilation at run time, such as workerd: import wasm from "deltalink/deltalink.wasm"; await init(wasm); in Next.js import from "deltalink/edge-light"';
 
 /** Returns the error of a failed load. `advice` says what to do. */
 export function failure(entry, errors, advice) {

@@ -69,7 +69,7 @@ export class Instance {
     this.#api = glue(webAssembly, start, clear, Controller);
   }
 
-  /** Instantiates the module asynchronously: browsers may refuse a large one otherwise. */
+  /** Instantiates the module asynchronously: a browser may refuse to do it synchronously. */
   async start(module) {
     await this.#api.default({ module_or_path: module });
     return this;
@@ -116,7 +116,7 @@ export class Instance {
   #orEnded(promise) {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      // The page may have replaced the global Promise. A replacement has `then`, but maybe not
+      // The app may have replaced the global Promise. A replacement has `then`, but maybe not
       // `finally`.
       const settle = (how) => (value) => {
         this.#pending.delete(reject);

@@ -22,7 +22,7 @@ export const fallbackChain = (entry, origin, locate) => async (given) => {
       throw failure(
         entry,
         [error, last],
-        'where neither the file can be fetched nor a module imported, as in a service worker, import from "deltalink/inline"',
+        'on a host that can neither fetch the file nor import a module, such as a service worker, import from "deltalink/inline"',
       );
     }
     return compileCopy(entry, bytes, [error]);

@@ -1,5 +1,5 @@
 // Types of globals that every host has: those of the DOM library, of Node or of Workers, whichever
-// the project loads. Without any of these, a type lists only the members that deltalink needs.
+// the project loads. Without any of these, a type has only the properties that deltalink needs.
 
 type Global<Name extends string, Else> = typeof globalThis extends { [N in Name]: { prototype: infer Type } }
   ? Type

@@ -1,9 +1,9 @@
 // @ts-check
-// The life cycle of a page: frozen, in the back/forward cache, and running again.
+// The life cycle of a web page: running, frozen or in the back/forward cache, and running again.
 
 /**
- * Calls `onFreeze` before the page stops running, and `onThaw` when it runs again. Returns the
- * function that removes both.
+ * Calls `onFreeze` before the web page stops running, and `onThaw` when it runs again. Returns the
+ * function that removes both listeners.
  */
 export function onLifecycle(onFreeze, onThaw) {
   const removers = [

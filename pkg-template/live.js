@@ -48,7 +48,7 @@ export class LiveQueries {
     const { every, hidden, signal } = liveOptions(options);
     if (globalThis.navigator?.userAgent === "Cloudflare-Workers")
       throw new DeltaError(
-        "live() is for pages: a Worker does not run between requests; call sync() in an alarm of a Durable Object or in scheduled()",
+        "live() is not supported in Cloudflare Workers: a Worker does not run between requests; call sync() in an alarm of a Durable Object or in scheduled()",
         { code: "not-supported" },
       );
     const { key, state } = query;
@@ -285,7 +285,7 @@ class LiveQuery {
     this.#channel?.postMessage({ ...data, from: this.#tab });
   }
 
-  /** Accepts a message of another tab. Ignores anything that this file has not sent. */
+  /** Handles a message of another tab. Ignores messages of any other form. */
   #receive(data) {
     const { from, message, status } = data ?? {};
     if (FOLLOWED.includes(status?.phase) && !this.#leads)
@@ -320,7 +320,7 @@ class LiveQuery {
     globalThis.navigator.locks
       .request(`deltalink live | ${this.#query.key}`, options, onGranted)
       .catch((error) => {
-        // Some pages, such as sandboxed frames, may not use Web Locks. This tab leads alone then.
+        // Some frames, such as sandboxed ones, must not use Web Locks. This tab leads alone then.
         if (error.name === "SecurityError") onGranted();
         else onLost();
       });
@@ -344,6 +344,7 @@ class LiveQuery {
     this.#step({ type: "roundEnded", end });
   }
 
+  /** Ends the calls of `syncNow()`. `isLocal`: this tab has run the round that they waited for. */
   #settle(isLocal) {
     const { report, error } = this.#result;
     for (const { resolve, reject } of this.#waiting.splice(0)) {

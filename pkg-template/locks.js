@@ -1,10 +1,10 @@
 // @ts-check
 // The lock under which the rounds of a query run one at a time, and the slots that limit the
-// requests in a mailbox. In a browser these are Web Locks, which all tabs share. Without Web Locks
-// (Node, Workers, insecure pages) and for a store in memory, each client has its own locks and no
-// slots. Clients do not share these: in a Worker, a request that ends early would keep a shared
-// lock and block all later requests. With or without a lock, each commit compares the stored
-// revision.
+// concurrent requests to a mailbox. In a browser these are Web Locks, which all tabs share. Without
+// Web Locks (Node, Workers, origins without HTTPS) and for a store in memory, each client has its
+// own locks and no slots. Clients share no such lock: an invocation of a Worker that ends early
+// would keep it and block all later invocations. With or without a lock, each commit compares the
+// stored revision.
 import { onAbort } from "./abort.js";
 
 /** The locks of one client. */
@@ -19,7 +19,7 @@ export class Locks {
   }
 
   /**
-   * Resolves to the function that releases the lock. Rejects when the signal fires first. `onLost`
+   * Resolves to the function that releases the lock. Rejects if the signal fires first. `onLost`
    * is called when another tab steals the lock. `steals`: takes the lock from its holder.
    */
   async acquire(name, signal, onLost, steals) {
@@ -28,7 +28,7 @@ export class Locks {
       try {
         return await acquireWebLock(webLocks, name, signal, onLost, steals);
       } catch (error) {
-        // Some pages may not use Web Locks, such as sandboxed frames.
+        // Some frames, such as sandboxed ones, must not use Web Locks.
         if (signal.aborted) throw error;
       }
     }
@@ -36,15 +36,15 @@ export class Locks {
   }
 
   /**
-   * Takes one of `count` slots with this name. `granted` resolves when one is taken, at once where
-   * there are no Web Locks. `release()` releases it, or ends the wait.
+   * Takes one of `count` slots with this name. `granted` resolves when one is taken; without Web
+   * Locks, at once. `release()` releases the slot, or ends the wait for it.
    */
   takeSlot(name, count) {
     const webLocks = this.#webLocks;
     if (!webLocks) return { granted: Promise.resolve(), release() {} };
     const slot = new AbortController();
     const names = Array.from({ length: count }, (_, at) => `${name} | ${at + 1}`);
-    // Some pages may not use Web Locks, such as sandboxed frames.
+    // Some frames, such as sandboxed ones, must not use Web Locks.
     const granted = acquireOne(webLocks, names, slot.signal).catch(() => {});
     return { granted, release: () => slot.abort() };
   }
@@ -72,7 +72,7 @@ export class Locks {
   }
 }
 
-/** Waits for a promise that does not reject. Rejects when the signal fires first. */
+/** Waits for a promise that never rejects. Rejects if the signal fires first. */
 function orAborted(promise, signal) {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);
@@ -85,7 +85,10 @@ function orAborted(promise, signal) {
   });
 }
 
-/** A Web Lock is held until the promise that its callback returns resolves. */
+/**
+ * Acquires a Web Lock. Resolves to the function that releases it: the browser holds a lock until
+ * the promise that the callback returns resolves.
+ */
 function acquireWebLock(webLocks, name, signal, onLost, steals) {
   return new Promise((resolve, reject) => {
     let onError = reject;
@@ -99,7 +102,7 @@ function acquireWebLock(webLocks, name, signal, onLost, steals) {
   });
 }
 
-/** Acquires one of these Web Locks, until the signal fires. */
+/** Acquires one of these Web Locks. Holds it, or waits for it, until the signal fires. */
 async function acquireOne(webLocks, names, signal) {
   const released = new Promise((resolve) => onAbort(signal, resolve));
   for (const name of names) {

@@ -13,10 +13,7 @@ interface LogBase {
   time: Date;
   /** The time from the start to the end, in milliseconds. */
   ms: number;
-  /**
-   * A hash of the query's key: the same for all rounds of a query, and as `query.keyHash`. The key
-   * itself contains the account.
-   */
+  /** The same value as `query.keyHash`: a hash of the key, because the key contains the account. */
   keyHash: string;
 }
 

@@ -14,8 +14,9 @@ export interface DeltaFeed<T> {
    * Runs one round, page by page. Requesting the next page acknowledges the previous one, which
    * commits it.
    *
-   * One page is requested ahead: while a page is delivered, the next one may already arrive, with
-   * the same token. It is kept until the loop requests it, or dropped if you leave the loop.
+   * Up to two pages are requested ahead, with the same token: while a page is delivered, the next
+   * one may already arrive, and while it is committed, also the one after that. They are kept until
+   * the loop requests them, or dropped if you leave the loop.
    *
    * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
    * others again. The iterator's `return()` also ends a `next()` that is waiting.
@@ -46,7 +47,7 @@ export interface DeltaFeed<T> {
 /** Rounds over one collection, and a mirror of its items. */
 export interface DeltaQuery<T> extends DeltaFeed<T> {
   /**
-   * Runs one round and applies it to the mirror. A call while such a round runs joins it. A signal
+   * Runs one round and applies it to the mirror. A call during such a round joins it. A signal
    * ends the wait of its own call only; the round stops when all callers have left.
    *
    * Rejects with a `DeltaError`, or with the reason of the signal.
@@ -56,10 +57,10 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * Keeps the mirror fresh: runs rounds until the handle is stopped, its signal fires or the client
    * is closed. `status` shows each round and when the next one is due.
    *
-   * One of all tabs with this query runs the rounds, preferably a visible one, if the host has Web
-   * Locks and `BroadcastChannel`. The others follow: their listeners and their status show its
+   * If the host has Web Locks and `BroadcastChannel`, only one of the tabs with this query runs the
+   * rounds, preferably a visible one. The others follow: their listeners and their status show its
    * rounds. If the mirror is older than `every`, a round is due at once when the user comes back to
-   * the page, the network is back, or `client.resume()` is called.
+   * the tab, the network is back, or `client.resume()` is called.
    *
    * A tab runs at most 4 rounds of live queries at once and starts at most 60 in a minute. After a
    * failure the interval doubles, up to 15 minutes.
@@ -78,7 +79,7 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * misses no commit between the subscription and the first read.
    *
    * A view reads the mirror when it gets its first subscriber, and after a commit only the changed
-   * items. Updates come with the next frame, and at most four times a second while the page is
+   * items. Updates come with the next frame, and at most four times a second while the tab is
    * hidden. The items stay in memory until a second after the last subscriber has left. A view
    * supports up to 100,000 items; use `items()` for more.
    *
@@ -109,12 +110,12 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    *
    * A listener must not wait for a round of its own query, which waits for the listener. A `sync()`
    * or `round()` that it calls before its first `await` fails with `bad-request`. If either is
-   * called later, or by other code of this page, running rounds of the query stop waiting for their
+   * called later, or by other code in this tab, running rounds of the query stop waiting for their
    * listeners.
    *
-   * A listener gets only the commits after it was added, and none of other tabs while its page is
-   * frozen or in the back/forward cache: use a view to show the mirror. To get every
-   * change, use `round()`.
+   * A listener gets only the commits after it was added, and none of other tabs while its own tab
+   * is frozen or in the back/forward cache: use a view to show the mirror. To get every change, use
+   * `round()`.
    *
    * @returns The function that removes the listener.
    */
@@ -124,7 +125,7 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
 /**
  * A query of events.
  *
- * Graph lists the occurrences of a series without the properties that they share with it. Here an
+ * Graph lists an occurrence without the properties that it shares with its series. Here an
  * occurrence gets its missing properties from its series master, and masters are left out, because
  * they are not appointments. This holds for all methods, for views, and for `change`: a change of a
  * master is announced as changes of its occurrences, without `old`; an event that becomes a series

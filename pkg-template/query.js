@@ -7,7 +7,7 @@ import { Round } from "./round.js";
 import { Sync } from "./sync.js";
 import { View } from "./view.js";
 
-/** The maximal number of rows that `items()` reads at once. */
+/** The maximum number of rows that `items()` reads at once. */
 const CHUNK = 500;
 
 /**
@@ -21,6 +21,8 @@ export class Feed {
   #state;
 
   /**
+   * `make()` makes the wasm's query, and returns it with its instance. `made` is the first result.
+   *
    * @param {import("./query-state.js").QueryState} state
    */
   constructor(made, make, state) {

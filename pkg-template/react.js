@@ -16,7 +16,7 @@ const contextOf = (client, status, onClosed = noop) => ({ client, status: Object
 const PENDING = contextOf(undefined, NEW);
 const Context = createContext(PENDING);
 
-/** Makes a store for the value of the context, which has a client once it is open, until closed. */
+/** Makes a store for the value of the context. The value has the client while that is open. */
 function storeOf(client) {
   const subscribers = new Set();
   const set = (next) => {
@@ -65,7 +65,7 @@ export function useDeltaStatus(query) {
   return useSyncExternalStore(watched, get, () => NEW);
 }
 
-/** The handle of `live()` while the query is live, and the function that runs a round now. */
+/** Returns an object for the handle of `live()`, with the function that runs a round now. */
 function roundsOf(query, signal) {
   const rounds = { handle: undefined, syncNow };
   async function syncNow() {

@@ -1,7 +1,7 @@
 // @ts-check
 // Reads a response that refuses a request: its text without secrets, and its Retry-After.
 
-/** In milliseconds. A longer `Retry-After` is ignored. */
+/** A day in milliseconds. A longer `Retry-After` is ignored. */
 export const DAY = 86_400_000;
 
 /** Replaces the secrets of the request and long words in a text from a server by "…". */

@@ -18,7 +18,7 @@ export class RoundRun {
   #state;
   #changes;
   #hasConsumer;
-  #onOver;
+  #onRelease;
   #stealsLock;
   #signals;
   #instance;
@@ -32,18 +32,18 @@ export class RoundRun {
   #removers = [];
   #hasBegun = false;
   #unlock;
-  #isOver = false;
+  #isReleased = false;
   /** The report at the start, then the final one. In between, the getter reads it from the wasm. */
   #report;
   #hasEnded = false;
 
-  constructor(query, options, { hasConsumer, onOver, stealsLock }) {
+  constructor(query, options, { hasConsumer, onRelease, stealsLock }) {
     const { state } = query;
     if (state.ending.aborted) throw state.ending.reason;
     this.#state = state;
     this.#changes = query.hasMirror ? state.changes : undefined;
     this.#hasConsumer = hasConsumer;
-    this.#onOver = onOver;
+    this.#onRelease = onRelease;
     this.#stealsLock = stealsLock;
     this.#signals = [signalOf(options), state.ending];
     const { instance, wasm } = query.current();
@@ -111,7 +111,7 @@ export class RoundRun {
   }
 
   setStatus(status) {
-    if (this.#unlock && !this.#isOver) this.#state.status.set(status);
+    if (this.#unlock && !this.#isReleased) this.#state.status.set(status);
   }
 
   hasListeners() {
@@ -139,11 +139,11 @@ export class RoundRun {
 
   /** Releases the lock: the next round may begin, though listeners of this one may still run. */
   release() {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     this.#unlock?.();
     if (this.#hasBegun) this.#state.changes.onRoundEnd();
-    this.#onOver?.();
+    this.#onRelease?.();
   }
 
   end() {
@@ -156,7 +156,7 @@ export class RoundRun {
 
   /** Ends the round at once, because its lock or its wasm instance is lost. */
   #lose(error) {
-    if (this.#isOver) return;
+    if (this.#isReleased) return;
     this.#state.status.set({ phase: "failed", error });
     this.release();
     this.#stop.abort(error);

@@ -14,12 +14,12 @@ export class Round {
   #pages;
 
   /**
-   * `hasConsumer` is false if the pages are only applied to the mirror. `onOver` is called when the
-   * round has released its lock. The listeners of its last page may still be running. `stealsLock`:
-   * take the lock from a tab that does not respond.
+   * `hasConsumer` is false if the pages are only applied to the mirror. `onRelease` is called when
+   * the round has released its lock. The listeners of its last page may still be running.
+   * `stealsLock`: take the lock from a tab that does not respond.
    */
-  constructor(query, options, hasConsumer, onOver, stealsLock = false) {
-    this.#run = new RoundRun(query, options, { hasConsumer, onOver, stealsLock });
+  constructor(query, options, hasConsumer, onRelease, stealsLock = false) {
+    this.#run = new RoundRun(query, options, { hasConsumer, onRelease, stealsLock });
     this.#pages = new Pages(this.#run);
   }
 

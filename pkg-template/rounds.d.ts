@@ -37,7 +37,7 @@ export interface Page<T> {
   generation: number;
   /**
    * The number of the page within the round, from 0. A round that continues an interrupted one
-   * continues its numbers.
+   * continues its numbering.
    */
   index: number;
   /** Whether this is the last page of the round. */
@@ -61,8 +61,8 @@ export type Change<T> =
    * The reason `deleted`: Graph reports the item as removed. An event may still exist outside the
    * window. `changed`: deleted, but restorable (Graph's term is soft-deleted). `ghost`: Graph did
    * not report the removal, but a full round no longer lists the item, its series moved to other
-   * dates, or another item of the drive took its name. `left-window`: a rolling window has left the
-   * event behind. Minor versions may add reasons.
+   * dates, or another item of the drive took its name. `left-window`: the event is no longer within
+   * the rolling window. Minor versions may add reasons.
    *
    * A removal of an id that the mirror never had is not reported, unless an interrupted round has
    * delivered that id without an acknowledgement.
@@ -143,9 +143,9 @@ export interface RoundReport {
 
 /**
  * Why a round waits. Minor versions may add reasons. `throttled`: Graph has throttled this query or
- * another one with the same limits (those of a mailbox, else of the app and the workload); or a
- * request is delayed because the limits recover from a throttle, or are used up. Successive delays
- * are one entry. `server`: a response with a status 5xx or 408. `network`: no response to the
+ * another one with the same limits (those of a mailbox, or else those of the app in a workload); or
+ * the client delays a request to stay within the limits. Successive delays are one entry of
+ * `waits`. `server`: a response with a status 5xx or 408. `network`: no response to the
  * client or to the token source. `timeout`: a response that stopped arriving. `offline`: the host
  * has no network. `malformed`: a response that is not a page. `resync`: a full round that Graph
  * demanded is delayed by up to 2 × `retry.base`, so that not all queries start theirs at the same

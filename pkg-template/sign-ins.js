@@ -6,7 +6,7 @@ export class SignIns {
   #onSignIn;
   #channel;
 
-  /** `account`: that of the clients. `onSignIn` is called after a sign-in in another tab. */
+  /** `account`: the client's account. `onSignIn` is called after a sign-in in another tab. */
   constructor(account, onSignIn) {
     this.#name = `deltalink sign-in | ${account}`;
     this.#onSignIn = onSignIn;
@@ -20,7 +20,7 @@ export class SignIns {
     this.#channel.unref?.();
   }
 
-  /** Stops listening: the client closes, or its page may be frozen. */
+  /** Stops listening: the client is closed, or the browser is about to freeze its tab. */
   stop() {
     this.#channel?.close();
     this.#channel = undefined;

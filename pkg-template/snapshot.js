@@ -33,8 +33,8 @@ const pick = (value, names) => Object.fromEntries(names.map((name) => [name, rea
 
 /** Reads one property. One that throws counts as missing. */
 function read(value, name) {
-  const member = attempt(() => value[name]);
-  return NOT_COPIED.has(name) ? member : copy(member);
+  const property = attempt(() => value[name]);
+  return NOT_COPIED.has(name) ? property : copy(property);
 }
 
 /** Returns the names of the properties that an object inherits. */

@@ -9,7 +9,7 @@ import { Round } from "./round.js";
  */
 export class Sync {
   #stop = new AbortController();
-  #members = 0;
+  #callers = 0;
   #query;
   #stealsLock;
   #done;
@@ -28,13 +28,13 @@ export class Sync {
 
   /** Adds a caller. Resolves to the report. The signal ends the wait of this caller only. */
   join(signal) {
-    this.#members += 1;
+    this.#callers += 1;
     if (!signal) return this.#done;
     return new Promise((resolve, reject) => {
       const leave = () => {
         reject(signal.reason);
-        this.#members -= 1;
-        if (this.#members > 0) return;
+        this.#callers -= 1;
+        if (this.#callers > 0) return;
         this.#close();
         this.#stop.abort(signal.reason);
       };
@@ -44,7 +44,7 @@ export class Sync {
 
   /** Ends the round after the current page. Returns false, and does nothing, if others wait. */
   stopAfterPage() {
-    if (this.#members > 1) return false;
+    if (this.#callers > 1) return false;
     this.#stopsAfterPage = true;
     return true;
   }

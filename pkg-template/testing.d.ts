@@ -12,9 +12,9 @@ import type { DeltaStore, TokenRequest } from "deltalink";
 import type { fetch } from "./host.js";
 
 /**
- * Makes a fake of Microsoft Graph's delta queries, in this process and without a server. It pages,
- * links, throttles, resets and fails as the service does; deltalink's own tests use it. Equal
- * seeds, clocks and calls lead to equal responses.
+ * Makes a fake of Microsoft Graph's delta queries, in this process and without a server. Its pages,
+ * links, throttles, resets and errors are like those of the service; deltalink's own tests use it.
+ * Equal seeds, clocks and calls lead to equal responses.
  *
  * @example
  *   const graph = await fakeGraph({ populate: { users: 25 } });
@@ -40,7 +40,7 @@ export interface FakeGraphOptions {
    */
   now?: () => number;
   /**
-   * The root of Graph that the client uses by `cloud` or `endpoint`. Default
+   * The root of Graph, equal to the one that the client's `cloud` or `endpoint` sets. Default
    * `https://graph.microsoft.com/v1.0`.
    */
   endpoint?: string;

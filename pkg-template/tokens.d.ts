@@ -10,9 +10,10 @@ export type TokenSource = TokenFunction | TokenCredential;
  * If the user has to sign in, it throws MSAL's `InteractionRequiredAuthError` or a `DeltaError`
  * with the code `interaction`; the round ends with `interaction`. A failure of the network is
  * retried: the `TypeError` of `fetch`, MSAL's codes for it, or a `DeltaError` with the code
- * `network`. Any other error ends the round with `unauthorized` and becomes its `cause`. That error
- * is `retryable` unless its code of MSAL or OAuth, or its class, shows a mistake of the app
- * (`invalid_client`, `uninitialized_public_client_application`, a `ReferenceError`).
+ * `network`. Any other error ends the round with `unauthorized` and becomes its `cause`. The
+ * `DeltaError` is `retryable` unless the class of the cause, or its MSAL or OAuth code, shows a
+ * mistake in the app (a `ReferenceError`, `invalid_client`,
+ * `uninitialized_public_client_application`).
  */
 export type TokenFunction = ((request: TokenRequest) => TokenResult | Promise<TokenResult>) & {
   account?: string;
@@ -32,8 +33,8 @@ export interface TokenRequest {
   /**
    * `start` and `expired`: return any valid token, such as a cached one. `unauthorized`: Graph has
    * refused the last token; return a new one. `claims`: return a new token that satisfies `claims`.
-   * The last two occur at most twice between two pages, and once for the same claims. Minor
-   * versions may add reasons.
+   * Between two pages, each of the last two occurs at most twice, and once for the same claims.
+   * Minor versions may add reasons.
    */
   reason: "start" | "expired" | "unauthorized" | "claims";
   /**

@@ -7,7 +7,7 @@ import { readOptions } from "./options.js";
 
 /** How long rows are kept after the last subscriber of their views has left, in milliseconds. */
 const GRACE = 1000;
-/** The time between two updates while the page is hidden or has no frames, in milliseconds. */
+/** The time between two updates while the tab is hidden or has no frames, in milliseconds. */
 const PAUSE = 250;
 /** The time before a failed read is repeated, in milliseconds. It doubles with each failure. */
 const RETRY = 1000;
@@ -114,7 +114,7 @@ export class Rows {
     };
     const { document, requestAnimationFrame, cancelAnimationFrame } = globalThis;
     const hasFrames = !delay && document?.visibilityState === "visible" && requestAnimationFrame;
-    // A page that is hidden before its next frame gets none, so a timer runs too.
+    // A tab that is hidden before its next frame gets none, so a timer runs too.
     const frame = hasFrames ? requestAnimationFrame(update) : undefined;
     const timer = setTimeout(update, delay || PAUSE);
     this.#cancelUpdate = () => {

@@ -1,5 +1,5 @@
 // Runs the demo in Chromium: a first, an incremental and a resumed round of each collection.
-// Compares the contents of the page with IndexedDB and with the log of the fake Graph.
+// Compares what the dashboard shows with IndexedDB and with the log of the fake Graph.
 import assert from "node:assert/strict";
 import {
   idle,
@@ -41,7 +41,7 @@ try {
     await world.edit({ collection, op: "add" });
     await report("incremental", view, collection, await sync(page, view), ["delta"]);
 
-    // Expired links make the next round a full one. Closing the page interrupts it.
+    // Expired links make the next round a full one. Closing the tab interrupts it.
     await world.request("POST", "/expire", {});
     await world.request("PATCH", "/options", { latency_ms: 200 });
     await show(page, view);
@@ -76,7 +76,7 @@ try {
   await fake.stop();
 }
 
-/** The record that IndexedDB has of the query of a view, and its number of rows. */
+/** The stored record of the query of a view, and its number of rows. */
 async function state(page, view) {
   const path = {
     calendar: "/calendarView/delta",

@@ -1,6 +1,6 @@
-// Compiles each TypeScript block of the README and of the pages of docs/ as a separate file, and
-// runs those marked `ts run`. Declares the names that the blocks use without defining them. Checks
-// the links of all pages.
+// Compiles each TypeScript block of the README and of the documents in docs/ as a separate file,
+// and runs those marked `ts run`. Declares the names that the blocks use without defining them.
+// Checks the links of all documents.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,10 +8,10 @@ import { transformSync } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
-/** The pages of docs/. */
+/** The documents in docs/. */
 const docs = readdirSync(`${root}docs`).filter((name) => name.endsWith(".md"));
-/** The pages whose blocks are compiled here. Those of docs/edge.md are compiled in tests/edge/. */
-const pages = ["README.md", ...docs.filter((name) => name !== "edge.md").map((name) => `docs/${name}`)];
+/** The documents whose blocks are compiled here. tests/edge/ compiles those of docs/edge.md. */
+const documents = ["README.md", ...docs.filter((name) => name !== "edge.md").map((name) => `docs/${name}`)];
 const around = `
 import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
@@ -36,21 +36,21 @@ declare global {
 export {};
 `;
 
-for (const page of [...pages, "docs/edge.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md"])
-  checkLinks(page);
+for (const document of [...documents, "docs/edge.md", "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md"])
+  checkLinks(document);
 
-/** Throws if a link of a page leads to a file, or to a heading of a page, that does not exist. */
-function checkLinks(page) {
-  const text = readFileSync(`${root}${page}`, "utf8");
+/** Throws if a link leads to a file, or to a heading of a document, that does not exist. */
+function checkLinks(document) {
+  const text = readFileSync(`${root}${document}`, "utf8");
   for (const [, link] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
     const [path, heading] = link.split("#");
-    const target = path ? join(root, dirname(page), path) : `${root}${page}`;
-    if (!existsSync(target)) throw new Error(`${page} has a dead link: ${link}`);
+    const target = path ? join(root, dirname(document), path) : `${root}${document}`;
+    if (!existsSync(target)) throw new Error(`${document} has a dead link: ${link}`);
     const anchors = () =>
       readFileSync(target, "utf8")
         .match(/^#+ .*$/gm)
         .map(anchorOf);
-    if (heading && !anchors().includes(heading)) throw new Error(`${page} has a dead link: ${link}`);
+    if (heading && !anchors().includes(heading)) throw new Error(`${document} has a dead link: ${link}`);
   }
 }
 
@@ -64,9 +64,9 @@ function anchorOf(heading) {
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-/** The blocks of all pages: `[, extension, mark, code]`. */
-const blocks = pages.flatMap((page) => [
-  ...readFileSync(`${root}${page}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms),
+/** The blocks of all documents: `[, extension, mark, code]`. */
+const blocks = documents.flatMap((document) => [
+  ...readFileSync(`${root}${document}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms),
 ]);
 if (blocks.length < 40) throw new Error(`only ${blocks.length} TypeScript blocks were found`);
 blocks.forEach(([, extension, , code], at) => {
@@ -136,7 +136,7 @@ const own = errors.filter((error) => !error.startsWith("node_modules/@tanstack/"
 for (const error of own) console.error(error);
 process.exitCode = own.length || (status && !errors.length) || status === null ? 1 : 0;
 const run = blocks.filter(([, , mark]) => mark);
-if (!run.length) throw new Error("no page has a block to run");
+if (!run.length) throw new Error("no document has a block to run");
 for (const [, , , code] of run) {
   const { status } = spawnSync(process.execPath, ["--input-type=module", "-"], {
     cwd: folder,

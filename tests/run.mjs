@@ -12,7 +12,7 @@ const WASM = "--target wasm32-unknown-unknown";
 /** The lines of the TAP comments that begin with one of these words and a colon. */
 const logged = (words) => (output) =>
   [...output.matchAll(new RegExp(`^# ((?:${words}): .*)$`, "gm"))].map(([, line]) => line).sort();
-/** One line with the points at which pages were killed, and how often at each. */
+/** One line with the points at which tabs were killed, and how often at each. */
 const kills = (output) => [logged("renderer|process|tabs")(output).join(", ")];
 /** One line for each planted bug, with the scenario or the test that found it. */
 const found = (output) =>

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { delayed } from "./wait.mjs";
 
 const TIMEOUTS = { script: 300_000, pageLoad: 60_000 };
-/** Runs in the page: calls a method of an object of the window, and returns its result. */
+/** Runs in the tab: calls a method of an object of the window, and returns its result. */
 const CALL = `
   const [object, name, values, done] = arguments;
   Promise.resolve().then(() => window[object][name](...values))
@@ -66,20 +66,20 @@ class Session {
     return this.#command("POST", "/timeouts", TIMEOUTS);
   }
 
-  /** Opens a page and waits until it has its object. */
+  /** Opens a web page and waits until its window has the object. */
   async goto(url) {
     await this.#command("POST", "/url", { url });
     const script = `return Boolean(window[${JSON.stringify(this.#object)}])`;
     while (!(await this.#command("POST", "/execute/sync", { script, args: [] }))) await delayed(10);
   }
 
-  /** Unloads the page and opens another one. */
+  /** Unloads the web page and opens another one. */
   async renew(url) {
     await this.#command("POST", "/url", { url: "about:blank" });
     await this.goto(url);
   }
 
-  /** Calls a method of the object of the page. */
+  /** Calls a method of the object of the window. */
   async call(name, ...values) {
     const result = await this.#command("POST", "/execute/async", {
       script: CALL,

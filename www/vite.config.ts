@@ -51,11 +51,11 @@ function policyInBuildsOnly(): Plugin {
 
 /**
  * The mode `static` builds the demo without a server (`make demo-static`): the fake Graph is in the
- * page, see src/demo.ts.
+ * web page, see src/demo.ts.
  */
 export default defineConfig(({ mode }) => ({
   root: at("."),
-  // Relative URLs, so that the pages work below any path.
+  // Relative URLs, so that the dashboard works below any path.
   base: "./",
   plugins: [serviceWorker(), policyInBuildsOnly()],
   // The pre-bundling of Vite would separate the package from its wasm file.
@@ -68,7 +68,7 @@ export default defineConfig(({ mode }) => ({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      // "use client" of React libraries has no meaning in a page without a server.
+      // "use client" of React libraries has no meaning without server rendering.
       onwarn: (warning, warn) => void (warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning)),
       input: { index: at("index.html"), auth: at("auth.html") },
     },

@@ -95,7 +95,8 @@ export class SqlStore {
   }
 
   async clear(prefix) {
-    // Without the last quote it is a prefix of the quoted keys. UTF-8 does not contain the byte ff.
+    // The quoted prefix without its last quote is a prefix of the quoted keys. UTF-8 does not
+    // contain the byte ff.
     await this.#run([
       ["delete from deltalink where key >= ?1 and key < ?1 || x'ff'", quoted(prefix).slice(0, -1)],
     ]);

@@ -1,5 +1,5 @@
-// The example of React in www/examples/react: its types, its size, and the built app in Chromium on
-// a fake Graph in the page. tests/adapters/example/auth.js replaces its sign-in.
+// The React example in www/examples/react: its types, its size, and the built app in Chromium on a
+// fake Graph in the web page. tests/adapters/example/auth.js replaces its sign-in.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// Bundles the scripts of the pages, serves them with the packed package, and opens pages.
+// Bundles the scripts of web pages, serves them with the packed package, and opens tabs.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,9 +49,9 @@ export async function stage(entries) {
         format: "esm",
         target: "es2022",
         jsx: "automatic",
-        // The builds for development have the warnings.
+        // Only the development builds of frameworks log warnings.
         define: { "process.env.NODE_ENV": '"development"', ...VUE_FLAGS },
-        // The package in the page, with its wasm beside it.
+        // The browser imports the package itself, with its wasm beside it.
         external: Object.keys(MAP),
         alias: { ...ADAPTERS, ...alias },
         logLevel: "error",
@@ -68,7 +68,10 @@ export async function stage(entries) {
   );
   const chromium = await startChromium();
   return {
-    /** Opens a page with this script. `complaints` are its errors and warnings. */
+    /**
+     * Opens a tab with this script, and waits until the script has set `window[global]`.
+     * `complaints` are its errors and warnings.
+     */
     async open(name, global) {
       const context = await chromium.newContext();
       const page = await context.newPage();

@@ -1,5 +1,5 @@
 // deltalink/vue and deltalink/tanstack-db with the real frameworks in Chromium, and the frameworks
-// that need no adapter: Svelte and Solid. The fake Graph is in the page too.
+// that need no adapter: Svelte and Solid. The fake Graph runs in the web page too.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { stage } from "./kit.mjs";
@@ -8,7 +8,7 @@ let pages;
 before(async () => (pages = await stage({ others: { file: "site/others.js" } })));
 after(() => pages.end());
 
-/** Runs a test in a new page, which must log no error and no warning. */
+/** Runs a test in a new tab, which must log no error and no warning. */
 const inPage = (name, run) =>
   test(name, async () => {
     const { page, complaints, close } = await pages.open("others", "useDelta");

@@ -1,5 +1,5 @@
-// The hooks of deltalink/react with both versions of React in Chromium. The fake Graph is in the
-// page too. tests/adapters/site/react.js has the functions that the pages use.
+// The hooks of deltalink/react with both versions of React in Chromium. The fake Graph runs in the
+// web page too. tests/adapters/site/react.js has the functions that the tests call there.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -15,7 +15,7 @@ test("the packed file begins with the directive of client components", async () 
 });
 
 for (const version of ["react-18", "react-19"]) {
-  /** Runs a test in a new page, which must log no error and no warning. */
+  /** Runs a test in a new tab, which must log no error and no warning. */
   const inPage = (name, run) =>
     test(`${version}: ${name}`, async () => {
       const { page, complaints, close } = await pages.open(version, "Names");
@@ -26,7 +26,7 @@ for (const version of ["react-18", "react-19"]) {
         await close();
       }
     });
-  /** Waits until the page shows this text. */
+  /** Waits until the tab shows this text. */
   const shows = (page, text) => page.waitForFunction((text) => window.text() === text, text);
 
   inPage("the first render is empty, and the last one has the rows in order", async (page) => {
@@ -186,7 +186,7 @@ for (const version of ["react-18", "react-19"]) {
     },
   );
 
-  inPage("a page from the server hydrates without a warning, and then shows its rows", async (page) => {
+  inPage("HTML from a server hydrates without a warning, and then shows the rows", async (page) => {
     const html = await page.evaluate(async () => {
       const { h, DeltaProvider, useDelta, useDeltaClient } = window;
       window.log = [];
@@ -203,7 +203,7 @@ for (const version of ["react-18", "react-19"]) {
       window.isFrozen = Object.isFrozen(window.log[0].items) && window.log[0].items === window.log[1].items;
       const { client } = await window.open({ names: ["Ada", "Kim"] });
       window.client = client;
-      // The client is open already, but must not be used before the page is hydrated.
+      // The client is open already, but must not be used before the end of the hydration.
       window.hydrateRoot(document.querySelector("#root"), app(client));
       return html;
     });

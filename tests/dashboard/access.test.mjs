@@ -14,7 +14,7 @@ const WIDTHS = [360, 768, 1280];
 async function findings(page, where) {
   await page.evaluate(AXE);
   const violations = await page.evaluate(async (values) => {
-    // Colors in the middle of a transition have no meaning.
+    // The contrast of colors is wrong in the middle of a transition.
     await Promise.all(
       document.getAnimations().map((animation) => animation.playState === "running" && animation.finished),
     );

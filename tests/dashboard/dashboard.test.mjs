@@ -1,5 +1,5 @@
-// The built dashboard in Chromium, on the fake Graph. Compares the contents of the page with the
-// tables of the fake Graph, and its requests with the log.
+// The built dashboard in Chromium, on the fake Graph. Compares the shown items with the tables of
+// the fake Graph, and the requests with its log.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -24,7 +24,7 @@ import {
 } from "./harness.mjs";
 import { fake, newContext, sorted, windowOf } from "./setup.mjs";
 
-test("the page shows the items that the server lists, for all three collections", async () => {
+test("the dashboard shows the items that the server lists, for all three collections", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await newContext(), world);
   for (const view of VIEWS) assert.equal(await count(page, view), 0);
@@ -98,7 +98,7 @@ test("a second round brings exactly the change that was made on the server", asy
   assert.equal((await world.log()).length, 3, "one request for each of the three rounds");
 });
 
-test("after an offline reload the page shows all three collections and sends no request", async () => {
+test("after an offline reload the dashboard shows all three collections and sends no request", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
   const page = await open(context, world);
@@ -154,7 +154,7 @@ test("the requested window stays the same on the next day, so that the stored li
   const { from, to } = await windowOf(page);
   const day = (date, days) =>
     new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
-  // The window that the page would have chosen yesterday.
+  // The window that the dashboard would have chosen yesterday.
   await page.evaluate((window) => localStorage.setItem("deltalink.window", JSON.stringify(window)), {
     from: day(from, -1),
     to: day(to, -1),
@@ -206,7 +206,7 @@ test("after a crash during a round the reopened dashboard requests no acknowledg
   assert.deepEqual(await shownIds(again, "contacts"), sorted(await world.table("contacts")));
 });
 
-test("without parameters the page is the demo, and a reload keeps its world", async () => {
+test("without parameters the dashboard opens the demo, and a reload keeps its world", async () => {
   const demo = new World(fake.origin, "demo");
   const page = await (await newContext()).newPage();
   await page.goto(`${fake.origin}/`);
@@ -277,7 +277,7 @@ test("an error shows its message, codes and request id, and the next round compl
   assert.match(await words(page, "calendar"), /added 0, changed 0, removed 0/);
 });
 
-test("during a throttle the page shows its end and its reason", async () => {
+test("during a throttle the dashboard shows why it waits, and until when", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await newContext(), world, {}, "contacts");
   await world.fault(

@@ -27,7 +27,7 @@ async function move(page, name, text, key) {
   assert.equal(await panel(page).locator("output", { hasText: text }).count(), 1);
 }
 
-/** The rounds of a page, the newest first. */
+/** The history of rounds, the newest first. */
 const rounds = (page) =>
   page.evaluate(() => {
     const name = Object.keys(localStorage).find((key) => key.startsWith("deltalink.rounds."));

@@ -134,7 +134,7 @@ export async function syncAll(page) {
   await allIdle(page);
 }
 
-/** The state of a view in the terms of the engine: the page shows them by the switch "Details". */
+/** The technical details of a view, which the dashboard shows while the switch "Details" is on. */
 export async function words(page, view) {
   await show(page, view);
   return details(page).innerText();
@@ -174,7 +174,7 @@ export async function differences(page, view) {
 export const idsOf = (page, selector) =>
   page.locator(selector).evaluateAll((rows) => [...new Set(rows.map((row) => row.dataset.id))].sort());
 
-/** The ids of the contacts, recordings or events that a page shows. */
+/** The ids of the contacts, recordings or events that the dashboard shows. */
 export async function shownIds(page, view) {
   await show(page, view);
   const rows = { calendar: ".entry", contacts: "tbody tr", recordings: ".recording" };

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { idsOf, open, press, ready, show, sync, syncAll, World } from "./harness.mjs";
 import { fake, newContext } from "./setup.mjs";
 
-const people = (options) => newContext({ details: "off", mode: null, ...options });
+const userContext = (options) => newContext({ details: "off", mode: null, ...options });
 const layout = (page, name) =>
   page.getByRole("group", { name: "Layout" }).getByLabel(name).check({ force: true });
 const focused = (page) =>
@@ -26,7 +26,7 @@ const meeting = (subject, start, end, more = {}) => ({
   },
 });
 
-test("a wide page shows a week, a phone the agenda, and both a month", async () => {
+test("a wide window shows a week, a phone the agenda, and both a month", async () => {
   const world = await World.make(fake.origin);
   for (const [width, hasWeek] of [
     [1280, true],
@@ -34,7 +34,7 @@ test("a wide page shows a week, a phone the agenda, and both a month", async () 
     [768, false],
     [360, false],
   ]) {
-    const page = await open(await people({ viewport: { width, height: 800 } }), world);
+    const page = await open(await userContext({ viewport: { width, height: 800 } }), world);
     await syncAll(page);
     assert.equal(await page.getByRole("grid", { name: "Week" }).count(), hasWeek ? 1 : 0, `${width}`);
     if (!hasWeek) assert.ok(await page.getByRole("heading", { level: 2, name: /Today/ }).isVisible());
@@ -56,7 +56,7 @@ test("a week has a row of all-day bars, overlapping events side by side, and the
     meeting("One", `${day(2)}T09:00:00`, `${day(2)}T10:00:00`),
     meeting("Two", `${day(2)}T09:30:00`, `${day(2)}T10:30:00`),
   );
-  const page = await open(await people({ timezoneId: "UTC" }), world);
+  const page = await open(await userContext({ timezoneId: "UTC" }), world);
   await syncAll(page);
   const boxOf = (name) => page.getByRole("button", { name: new RegExp(`^${name}`) }).boundingBox();
   const [bar, one, two] = [await boxOf("Fair"), await boxOf("One"), await boxOf("Two")];
@@ -66,12 +66,12 @@ test("a week has a row of all-day bars, overlapping events side by side, and the
   assert.equal(await page.locator(".now-line").count(), 1);
 });
 
-test("arrows move in a week and over its end, and Enter opens an event and returns the focus", async () => {
+test("arrows move in a week and beyond it, Enter opens an event, and Escape returns the focus", async () => {
   const world = await World.make(fake.origin, { populate: {} });
   const monday = inDays(-((new Date().getUTCDay() + 6) % 7));
   const sunday = new Date(Date.parse(monday) + 6 * 86_400_000).toISOString().slice(0, 10);
   const [id] = await world.edit(meeting("Dive", `${monday}T09:00:00`, `${monday}T10:00:00`));
-  const page = await open(await people({ timezoneId: "UTC" }), world);
+  const page = await open(await userContext({ timezoneId: "UTC" }), world);
   await syncAll(page);
   await page.getByRole("grid", { name: "Week" }).locator("[tabindex='0']").focus();
   await page.keyboard.press("Home");
@@ -92,11 +92,11 @@ test("arrows move in a week and over its end, and Enter opens an event and retur
 
 test("arrows move in a month, Enter opens a day", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await people({ timezoneId: "UTC" }), world);
+  const page = await open(await userContext({ timezoneId: "UTC" }), world);
   await syncAll(page);
   await layout(page, "Month");
   await page.locator('.month-day[tabindex="0"]').focus();
-  assert.equal(await focused(page), inDays(0), "the month begins with today");
+  assert.equal(await focused(page), inDays(0), "the first tab stop of a month is today");
   await page.keyboard.press("ArrowUp");
   const before = await focused(page);
   assert.ok(before === inDays(-7) || before === inDays(0));
@@ -108,7 +108,7 @@ test("arrows move in a month, Enter opens a day", async () => {
 
 test("the search finds events, contacts and recordings, and keys work without a mouse", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await people(), world, {}, "overview");
+  const page = await open(await userContext(), world, {}, "overview");
   await syncAll(page);
   const [contact] = await world.table("contacts");
   await page.keyboard.press("/");
@@ -169,9 +169,9 @@ test("the focus stays where it is when a round changes the list", async () => {
 });
 
 for (const width of [1280, 360])
-  test(`the first paint has rows before any request is answered, and nothing shifts, ${width} px`, async (t) => {
+  test(`the first paint has rows before any response arrives, and nothing shifts, ${width} px`, async (t) => {
     const world = await World.make(fake.origin);
-    const context = await people({ viewport: { width, height: 800 } });
+    const context = await userContext({ viewport: { width, height: 800 } });
     await context.addInitScript(() => {
       window.shift = 0;
       new window.PerformanceObserver((list) => {
@@ -190,9 +190,9 @@ for (const width of [1280, 360])
       await page.goto(world.url({}, view));
       await ready(page);
       await syncAll(page);
-      // Later visits, while Graph does not answer.
-      const never = [];
-      await context.route(`${world.root}/**`, (route) => void never.push(route));
+      // Later visits, while Graph does not respond.
+      const held = [];
+      await context.route(`${world.root}/**`, (route) => void held.push(route));
       await page.goto("about:blank");
       await page.goto(world.url({ auto: "on" }, view));
       const rows = {
@@ -213,7 +213,7 @@ for (const width of [1280, 360])
       assert.ok(cold < 0.1, `${view}: first visit shifts by ${cold}`);
       assert.ok(warm < 0.1, `${view}: a later visit shifts by ${warm}`);
       await context.unroute(`${world.root}/**`);
-      await Promise.all(never.map((route) => route.abort().catch(() => undefined)));
+      await Promise.all(held.map((route) => route.abort().catch(() => undefined)));
     }
   });
 
@@ -221,7 +221,7 @@ test("a week opens at its first event, however late it is", async () => {
   const world = await World.make(fake.origin, { populate: {} });
   const today = inDays(0);
   await world.edit(meeting("Breakfast", `${today}T06:00:00`, `${today}T06:30:00`));
-  const context = await people({ timezoneId: "UTC" });
+  const context = await userContext({ timezoneId: "UTC" });
   const page = await context.newPage();
   await page.clock.setFixedTime(new Date(`${today}T23:00:00Z`));
   await page.goto(world.url({}, "calendar"));
@@ -235,9 +235,9 @@ test("a week opens at its first event, however late it is", async () => {
   assert.ok(box.y > grid.y && box.y + box.height < grid.y + grid.height, "the event is not scrolled away");
 });
 
-test("the page respects forced colors and reduced motion", async () => {
+test("the dashboard respects forced colors and reduced motion", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 300 } });
-  const page = await open(await people({ forcedColors: "active", reducedMotion: "reduce" }), world);
+  const page = await open(await userContext({ forcedColors: "active", reducedMotion: "reduce" }), world);
   await page.getByRole("button", { name: "Sync all" }).click();
   const styles = await page.evaluate(() => ({
     current: window.getComputedStyle(document.querySelector(".rail a[aria-current]")).outlineStyle,
@@ -256,9 +256,9 @@ test("the page respects forced colors and reduced motion", async () => {
   );
 });
 
-test("without network the page says so and shows the stored copy", async () => {
+test("without network the dashboard says so and shows the stored copy", async () => {
   const world = await World.make(fake.origin);
-  const context = await people();
+  const context = await userContext();
   const page = await open(context, world, {}, "contacts");
   await sync(page, "contacts");
   await context.setOffline(true);

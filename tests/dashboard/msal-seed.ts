@@ -1,5 +1,5 @@
-// A page of the tests, which is not part of the dashboard: it fills the cache of MSAL like a
-// sign-in.
+// The script of a web page of the tests, which is not part of the dashboard: it fills the cache of
+// MSAL like a sign-in.
 import { loadExternalTokens, PublicClientApplication } from "@azure/msal-browser";
 
 interface Seed {

@@ -16,7 +16,7 @@ import {
 } from "./harness.mjs";
 import { fake, newContext } from "./setup.mjs";
 
-const people = (options) => newContext({ details: "off", ...options });
+const userContext = (options) => newContext({ details: "off", ...options });
 const tile = (page, name) =>
   page.getByRole("listitem").filter({ has: page.getByRole("heading", { name, exact: true }) });
 const round = (page, name) => page.getByRole("group", { name, exact: true });
@@ -24,7 +24,7 @@ const live = (page) => page.getByRole("status");
 
 test("the overview keeps the last round with changes beside later rounds without any", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await people(), world, {}, "overview");
+  const page = await open(await userContext(), world, {}, "overview");
   await syncAll(page);
   const [contact] = await world.table("contacts");
   await world.edit({ collection: "contacts", op: "edit", id: contact.id, patch: { jobTitle: "Diver" } });
@@ -45,9 +45,9 @@ test("the overview keeps the last round with changes beside later rounds without
   assert.equal(await rows.count(), 1 + 5, "a reload keeps the history");
 });
 
-test("the overview shows what is held, and the cost against listing everything each time", async () => {
+test("the overview counts the stored items, and compares the cost with listing everything each time", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await people(), world, {}, "overview");
+  const page = await open(await userContext(), world, {}, "overview");
   await syncAll(page);
   const listed = (await world.log()).length;
   await syncAll(page);
@@ -59,7 +59,7 @@ test("the overview shows what is held, and the cost against listing everything e
   assert.match(await tile(page, "Last sync").innerText(), /\d\d:\d\d[^]*Updated now\./);
   const requests = await tile(page, "Requests").innerText();
   assert.match(requests, new RegExp(`\\b${spent}\\b[^]*Instead of ${2 * listed} `), requests);
-  // The rounds count series, the calendar shows their events: the page says so.
+  // The overview explains that rounds count series, whose events the calendar shows.
   const stored = (await world.table("events")).length;
   assert.ok(stored >= held[0]);
   if (stored > held[0])
@@ -74,7 +74,7 @@ test("the overview shows what is held, and the cost against listing everything e
 
 test("changed items are marked until the user has looked at them", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await people(), world, {}, "contacts");
+  const page = await open(await userContext(), world, {}, "contacts");
   await syncAll(page);
   assert.equal(await page.locator("[data-mark]").count(), 0, "a first round marks nothing");
   const [contact] = await world.table("contacts");
@@ -94,9 +94,9 @@ test("changed items are marked until the user has looked at them", async () => {
   assert.ok((await page.locator("tbody tr").count()) > 30, "all contacts again");
 });
 
-test("one polite live region tells the results of rounds", async () => {
+test("one polite live region announces the results of rounds", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await people(), world, {}, "contacts");
+  const page = await open(await userContext(), world, {}, "contacts");
   await sync(page, "contacts");
   await live(page).filter({ hasText: "Contacts: loaded." }).waitFor({ state: "attached" });
   await world.edit({ collection: "contacts", op: "add" }, { collection: "contacts", op: "add" });
@@ -111,7 +111,7 @@ test("one polite live region tells the results of rounds", async () => {
 
 test("two tabs share the rounds, and forgetting in one closes the other", async () => {
   const world = await World.make(fake.origin);
-  const context = await people();
+  const context = await userContext();
   const first = await open(context, world, { auto: "on" }, "contacts");
   await untilCount(first, "contacts", 35);
   const second = await open(context, world, { auto: "on" }, "contacts");
@@ -160,7 +160,7 @@ test("a recording has the subject of the meeting at its time, and the name of th
       item: { createdDateTime: `${at}${clock}Z`, endDateTime: `${at}${clock.replace(":0", ":3")}Z` },
     })),
   );
-  const page = await open(await people(), world, {}, "recordings");
+  const page = await open(await userContext(), world, {}, "recordings");
   await syncAll(page);
   assert.ok(await page.getByRole("heading", { name: "Budget review" }).isVisible());
   assert.ok(await page.getByRole("heading", { name: /^Meeting of / }).isVisible());

@@ -1,5 +1,5 @@
-// Starts the fake Graph and Chromium once for each test file. After each test closes the contexts
-// that it opened, and fails if a page broke its Content Security Policy or threw.
+// Starts the fake Graph and Chromium once for each test file. After each test, closes the contexts
+// that it opened, and fails if the dashboard violated its Content Security Policy or threw.
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { startChromium, startFake } from "./harness.mjs";
@@ -18,12 +18,12 @@ after(async () => {
 });
 afterEach(async () => {
   await Promise.all(contexts.splice(0).map((context) => context.close()));
-  assert.deepEqual(complaints.splice(0), [], "the page violated its Content Security Policy, or threw");
+  assert.deepEqual(complaints.splice(0), [], "the dashboard violated its Content Security Policy, or threw");
 });
 
 /**
- * Opens a context of the browser. With `details` (the default) the page shows the terms of the
- * engine; `mode` is the layout of the calendar.
+ * Opens a context of the browser. With `details` (the default) the dashboard shows technical
+ * details; `mode` is the layout of the calendar.
  */
 export async function newContext({ details = "on", mode = "agenda", ...options } = {}) {
   const context = await browser.newContext({
@@ -50,7 +50,7 @@ export async function newContext({ details = "on", mode = "agenda", ...options }
   return context;
 }
 
-/** The window that the page requests, with the query of the tables of the fake Graph for it. */
+/** The window that the dashboard requests, and the `query` for the same events in the tables. */
 export async function windowOf(page) {
   const { from, to } = JSON.parse(await page.evaluate(() => localStorage.getItem("deltalink.window")));
   const day = (date, days) =>

@@ -105,7 +105,8 @@ async function stubSignInPages(context, world) {
 test("two accounts in one browser do not see the data of each other", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
-  // Not today: the page hides past days, and after midnight in Berlin the date in UTC is yesterday.
+  // Not today: the agenda folds past days, and after midnight in Berlin it is still yesterday in
+  // UTC.
   const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
   const meeting = (subject) => ({
     subject,
@@ -180,7 +181,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   assert.deepEqual(
     new Set(log.map(({ collection }) => collection)),
     new Set(["events", "contacts"]),
-    "the page does not request recordings",
+    "the dashboard does not request recordings",
   );
   await show(page, "recordings");
   assert.match(await page.innerText("#recordings"), /app-only token/);
@@ -257,7 +258,7 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   assert.ok(seen.logout.every((uri) => uri === `${fake.origin}/auth.html`));
 });
 
-test("a link cannot make the page send a token to another origin", async () => {
+test("a link cannot make the dashboard send a token to another origin", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
   const otherHosts = [];

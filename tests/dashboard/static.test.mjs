@@ -23,12 +23,12 @@ const TYPES = {
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
 };
-/** A text of the fake Graph in the page. */
+/** A text that only the code of the fake Graph contains. */
 const FAKE = "the fake Graph broke the connection";
 
 let server;
 let root;
-/** The paths that a page requested and that do not exist. */
+/** The requested paths that do not exist. */
 const missing = [];
 
 before(async () => {
@@ -91,7 +91,7 @@ test("the static demo shows rows under any path, without a server", async () => 
   }
   assert.equal(await count(page, "contacts"), 140);
   assert.equal(await page.locator(".account-name").innerText(), "robin.ekholm@contoso.example");
-  assert.deepEqual([others, missing], [[], []], "the page requests only its own files");
+  assert.deepEqual([others, missing], [[], []], "the dashboard requests only its own files");
 });
 
 test("a change in the panel of the static demo appears, and a reload keeps the world", async () => {

@@ -93,7 +93,7 @@ test("a search among 5,000 contacts responds while the user types", async () => 
   assert.ok(took < 500, `a keystroke took ${Math.round(took)} ms`);
 });
 
-test("the page works by keyboard, labels its controls and never scrolls horizontally", async () => {
+test("the dashboard works by keyboard, labels its controls and never scrolls horizontally", async () => {
   const world = await World.make(fake.origin);
   for (const width of [320, 390, 1280]) {
     const page = await open(await newContext({ viewport: { width, height: 800 } }), world);

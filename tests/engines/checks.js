@@ -1,5 +1,5 @@
-// The checks for the packed package in every engine. A check is a list of steps. Each step runs in
-// a new page, in the same page after a reload, or in another tab.
+// The checks for the packed package in every engine. A check is a list of steps. A step opens the
+// site in the first tab, reloads it there, or runs in another tab or in the first one again.
 
 const POPULATE = { contacts: 30, events: 20, around: "2026-11-21T00:00:00Z" };
 const WEEKS = { start: "2026-11-01", end: "2026-12-20" };
@@ -100,7 +100,6 @@ const done = (request) =>
   });
 const names = async () => (await indexedDB.databases()).map(({ name }) => name);
 
-/** A step in a new page, in the same page after a reload, or in another tab. */
 const inNewPage = (run) => ({ run });
 const afterReload = (run) => ({ run, where: "reloaded" });
 const inOtherTab = (run) => ({ run, where: "other tab" });
@@ -168,7 +167,7 @@ export const checks = {
       equal(await contacts.count(), 10, "the page before stays");
       const { outcome, resumed, pages } = await contacts.sync();
       equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
-      // The third page was requested ahead by the page that was reloaded.
+      // Before the reload, the tab had requested the third page ahead.
       const expected = ["initial", "next", "next", "next", "next"];
       equal(await kinds(world), expected, "no earlier page is requested again");
       await assertEqualsServer(contacts, world);
@@ -246,7 +245,7 @@ export const checks = {
       await assertEqualsServer(window.contacts, world);
     }),
   ],
-  "persist asks the browser to keep the storage, and its answer changes nothing": [
+  "persist asks the browser to keep the storage, and the client also works after a refusal": [
     inNewPage(async ({ world }) => {
       let calls = 0;
       const answers = [() => Promise.resolve(false), () => Promise.reject(new TypeError("not here"))];
@@ -270,7 +269,7 @@ export const checks = {
       await rejects(open(world, { persist: "yes" }), "bad-request");
     }),
   ],
-  "a shared worker runs the rounds of a live query, and the view of its page follows": [
+  "a shared worker runs the rounds of a live query, and a view in the tab follows": [
     inNewPage(async ({ world }) => {
       const worker = new window.SharedWorker("shared-worker.js", { type: "module", name: world.id });
       const ask = (...message) =>

@@ -43,7 +43,7 @@ afterEach(async () => {
   await session.call("clean");
 });
 
-/** Selects the tab and the page of a step. */
+/** Selects the tab of a step, and opens or reloads the site in it. */
 async function goTo({ where, query = "" }) {
   const url = `${fake.origin}/${query}`;
   if (where === "first tab") return session.select(tabs[0]);

@@ -37,14 +37,14 @@ async function inProject(entry, run) {
 const esbuild = (project, main, flags) =>
   project.run(`esbuild ${main} --bundle --format=esm --outdir=out --loader:.wasm=copy ${flags}`);
 
-/** A round in a page whose code esbuild has bundled. */
+/** A round in a web page whose code esbuild has bundled. */
 const inPage = (entry, flags) =>
   inProject(entry, async (project) => {
     await project.run(`esbuild src/main.js --bundle --format=esm --outfile=www/main.js ${flags}`);
     return project.page(await project.serve("www"));
   });
 
-/** A round in a page that Vite has built. */
+/** A round in a web page that Vite has built. */
 const byVite = (entry, flags = "") =>
   inProject(entry, async (project) => {
     await project.run(`vite build --logLevel=error ${flags}`);
@@ -78,12 +78,12 @@ const VITE = "--config workerd.vite.config.js";
 
 /** Hosts, each with the origin from which its entry loads the wasm. */
 const ROUNDS = {
-  "deltalink/browser in a page that is built under the condition workerd": [
+  "deltalink/browser in a web page that is built under the condition workerd": [
     "url",
     () => byVite("browser", VITE),
   ],
-  "deltalink/browser in a page": ["url", () => byVite("browser")],
-  "deltalink/browser in a page of one file, under the condition node": [
+  "deltalink/browser in a web page": ["url", () => byVite("browser")],
+  "deltalink/browser in a web page of one file, under the condition node": [
     "inline",
     () => inPage("browser", "--conditions=node"),
   ],
@@ -93,11 +93,11 @@ const ROUNDS = {
     "module",
     () => inWorkerd("workerd", WORKER),
   ],
-  "deltalink in a page under the condition edge-light, whose bundler imports wasm as bytes": [
+  "deltalink in a web page under the condition edge-light, whose bundler imports wasm as bytes": [
     "module",
     () => inPage(undefined, "--conditions=edge-light,worker --loader:.wasm=binary"),
   ],
-  "deltalink/workerd in a page whose bundler imports wasm as bytes": [
+  "deltalink/workerd in a web page whose bundler imports wasm as bytes": [
     "module",
     () => inPage("workerd", "--loader:.wasm=binary"),
   ],
@@ -111,11 +111,11 @@ const ROUNDS = {
     "inline",
     () => inNode("inline", "--conditions=workerd"),
   ],
-  "deltalink/inline in a page that is built under the condition workerd": [
+  "deltalink/inline in a web page that is built under the condition workerd": [
     "inline",
     () => byVite("inline", VITE),
   ],
-  "deltalink in a page of one file that is bundled under worker and browser": [
+  "deltalink in a web page of one file that is bundled under worker and browser": [
     "inline",
     () => inPage(undefined, WORKER),
   ],

@@ -1,5 +1,4 @@
-// The hosts: projects as their tools make them, each with the origin from which it loads the
-// wasm.
+// The hosts: projects as their tools make them, each with the origin of its wasm.
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -205,7 +204,7 @@ export const projects = [
   {
     smoke: true,
     parts: [["import-map", "."], ...app],
-    ways: [["a page with an import map", "url", async (project) => project.page(await project.serve())]],
+    ways: [["a web page with an import map", "url", async (project) => project.page(await project.serve())]],
   },
   {
     parts: [

@@ -159,7 +159,7 @@ export class Project {
     return served.origin;
   }
 
-  /** Opens a page and resolves to the result of its round. */
+  /** Opens a web page and resolves to the result of its round. */
   async page(url) {
     const { root, tokens } = await this.world();
     const context = await this.#stage.browser.newContext();

@@ -12,7 +12,7 @@ before(async () => {
 });
 after(() => shared.end());
 
-/** Opens a page that imports the unbundled package. `respond` can override some responses. */
+/** Opens a web page for the unbundled package. `respond` can override some responses. */
 async function page(run, { respond, headers, document = "<!doctype html><title>A page</title>" } = {}) {
   const own = async (path) =>
     path === "/index.html" ? { status: 200, type: "text/html", body: document } : respond?.(path);
@@ -28,7 +28,7 @@ async function page(run, { respond, headers, document = "<!doctype html><title>A
   }
 }
 
-/** Calls init() in the page. Resolves to the origin of the wasm, or to the error. */
+/** Calls init() in the web page. Resolves to the origin of the wasm, or to the error. */
 const load = (opened, given) =>
   opened.evaluate(async (given) => {
     const { init } = await import("/browser.js");

@@ -1,4 +1,4 @@
-// The code of every page. Copied into each project unchanged.
+// The code of every web page. Copied into each project unchanged.
 import { round } from "./round.js";
 
 round(Object.fromEntries(new URLSearchParams(location.search))).then((result) => {

@@ -20,7 +20,7 @@ const wasmIsMissing = (path) => (path.endsWith(".wasm") ? MISSING : undefined);
 const resultOf = (wasmOrigin) => ({ wasmOrigin, pages: 3, added: 25, count: 25, databases: 1 });
 let accounts = 0;
 
-/** Runs a round in a worker of a page. `entry` is the file that the worker imports as deltalink. */
+/** Runs a round in a worker of a web page. `entry` is the file that it imports as deltalink. */
 async function inWorker(
   kind,
   entry,
@@ -82,7 +82,7 @@ test("a service worker without the file gets an error that names deltalink/inlin
     const { result, requestedPaths } = await inWorker("service", `${entry}.js`, wasmIsMissing);
     assert.match(result.error, /^wasm .*deltalink\.wasm has the status 404/);
     assert.ok(result.error.includes(`the entry "${entry}" was loaded: `), result.error);
-    assert.match(result.error, /as in a service worker, import from "deltalink\/inline"/);
+    assert.match(result.error, /such as a service worker, import from "deltalink\/inline"/);
     assert.ok(!requestedPaths.includes("/inline.js"));
   }
 });

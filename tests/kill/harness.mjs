@@ -1,5 +1,5 @@
-// Starts the environment of the tests: Chromium with a new profile, a page with the packed package,
-// the fake Graph, and a channel by which the page sends messages to the test.
+// Starts the environment of the tests: Chromium with a new profile, a tab with the packed package,
+// the fake Graph, and a channel by which the tab sends messages to the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -30,9 +30,7 @@ const FLAGS = [
   "--remote-debugging-pipe",
 ];
 
-/**
- * Starts the fake Graph, which also serves the page, so that the origin survives a browser.
- */
+/** Starts the fake Graph, which also serves the site, so that all browsers use the same origin. */
 export async function startSite() {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-site-"));
   await cp(SITE, folder, { recursive: true });
@@ -78,8 +76,8 @@ export class Browser {
   }
 
   /**
-   * Whether Chromium has printed since the last call that it deleted the database. It writes a
-   * transaction of more than 32 KB in several pieces. If it was killed between two, it appends to
+   * Whether Chromium has printed since the last call that it deleted the database. Chromium writes
+   * a transaction of more than 32 KB in several pieces. If it was killed between two, it appends to
    * the incomplete one, and at the next opening finds its log corrupted ("partial record without
    * end").
    */
@@ -102,18 +100,18 @@ export class Browser {
     if (this.#profile) await rm(this.#profile, { recursive: true, maxRetries: 20, retryDelay: 50 });
   }
 
-  /** Opens the page. `control` is the URL to which it sends messages. */
+  /** Opens a tab with the site. `control` is the URL to which it sends messages. */
   async page(site, control = "") {
     const page = await this.context.newPage();
     await page.goto(`${site.fake.origin}/?${new URLSearchParams({ control })}`);
     await page.waitForFunction(() => window.runFollower);
-    // Opened now, because a stopped page cannot open a session.
+    // Opened now, because a stopped tab cannot open a session.
     page.session = await this.context.newCDPSession(page);
     return page;
   }
 }
 
-/** Crashes the renderer of a page. */
+/** Crashes the renderer of a tab. */
 export async function crash(page) {
   const crashed = page.waitForEvent("crash");
   // The call never returns, because the renderer has crashed.
@@ -123,12 +121,12 @@ export async function crash(page) {
 }
 
 /**
- * Starts the channel for the messages of pages. A message of the kind `stopped` gets no response,
- * so that the page stays at this point.
+ * Starts the channel for the messages of tabs. A message of the kind `stopped` gets no response, so
+ * that the tab stays at this point.
  */
 export async function startChannel() {
   const messages = [];
-  let pages = 0;
+  let tabs = 0;
   let notify = () => {};
   let failed;
   const server = createServer((request, response) => {
@@ -136,8 +134,8 @@ export async function startChannel() {
     request.setEncoding("utf8").on("data", (text) => (body += text));
     request.on("end", () => {
       const message = JSON.parse(body);
-      // Messages of a page that was killed may arrive late.
-      if (request.url === `/${pages}`) messages.push(message);
+      // Messages of a tab that was killed may arrive late.
+      if (request.url === `/${tabs}`) messages.push(message);
       notify();
       if (message.kind !== "stopped") response.writeHead(200, { "access-control-allow-origin": "*" }).end();
     });
@@ -145,11 +143,11 @@ export async function startChannel() {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const channel = {
     /**
-     * The URL for the messages of the next page. Messages of earlier pages are ignored from now on.
+     * The URL for the messages of the next tab. Messages of earlier tabs are ignored from now on.
      */
     next() {
       messages.splice(0);
-      return `http://127.0.0.1:${server.address().port}/${(pages += 1)}`;
+      return `http://127.0.0.1:${server.address().port}/${(tabs += 1)}`;
     },
     /** Returns the messages since the last call. */
     take: () => messages.splice(0),
@@ -165,7 +163,7 @@ export async function startChannel() {
           ({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`,
         );
         failed = new Error(
-          `no page sent "${kind}" within 20 s; ${others.length} other messages came: ${others.slice(0, 12).join(", ")} …`,
+          `no tab sent "${kind}" within 20 s; ${others.length} other messages came: ${others.slice(0, 12).join(", ")} …`,
         );
         notify();
       });

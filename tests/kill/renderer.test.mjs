@@ -1,4 +1,4 @@
-// Crashes the renderer of the page at each point of a round.
+// Crashes the renderer of a tab at each point of a round.
 import { after, before, test } from "node:test";
 import { Browser, startSite } from "./harness.mjs";
 import { POINTS, series, DESCRIPTIONS } from "./series.mjs";

@@ -24,7 +24,7 @@ export const DESCRIPTIONS = {
   sweep: "in the sweep",
 };
 const FAULTS = { hang: {}, delay: { ms: 60_000 }, slow: { bytes_per_second: 200 } };
-/** The points at which a page sends a message of the same name. At others it sends "stopped". */
+/** The ways that a tab announces by a message of the same name. For others it sends "stopped". */
 const ANNOUNCED = ["waiting", "committing"];
 
 /** Plans one kill. */
@@ -68,7 +68,7 @@ export async function startWorld(site, point, { below }) {
       const log = await world.log();
       return log.filter(({ kind }) => kind !== "preflight");
     },
-    /** Makes the faults of the server that a plan needs. The page does the rest. */
+    /** Makes the faults of the server that a plan needs. For other plans, the tab stops itself. */
     async setFaults({ at, how, times }) {
       if (at === "fetch")
         await world.faults({
@@ -79,7 +79,7 @@ export async function startWorld(site, point, { below }) {
   };
 }
 
-/** Waits until a page has reached the point of the plan. Resolves to its messages until then. */
+/** Waits until a tab has reached the point of the plan. Resolves to its messages until then. */
 export async function waitForPoint(channel, world, plan, { below }, run) {
   if (plan.at !== "fetch") {
     const messages = await channel.until(ANNOUNCED.includes(plan.how) ? plan.how : "stopped", run);
@@ -127,7 +127,7 @@ export async function series(context, site, browser, target, point) {
       if (target === "renderer") await crash(page);
       else await browser.kill().then(() => browser.start());
       await run.then(
-        () => assert.fail("the page was still alive after the kill"),
+        () => assert.fail("the tab was still alive after the kill"),
         () => {},
       );
       kills += 1;
@@ -156,7 +156,7 @@ async function openPage(site, browser, world, channel) {
   return page;
 }
 
-/** Runs a page without killing it: it completes the interrupted round and runs another one. */
+/** Runs a tab without killing it: it completes the interrupted round and runs another one. */
 async function runToEnd(site, browser, world, channel, model) {
   const page = await openPage(site, browser, world, channel);
   if (browser.dropped()) model.clear();
@@ -168,14 +168,14 @@ async function runToEnd(site, browser, world, channel, model) {
   await world.clearLog();
 }
 
-/** The expected committed state, derived from the messages of the pages and the kills. */
+/** The expected committed state, derived from the messages of the tabs and the kills. */
 class Model {
   #rows = new Map();
   /** The page that was committed last. */
   #last = { last: true, index: 0 };
   /** The delivered page, unless it is known to be committed. */
   #page;
-  /** Whether the first request must repeat the last one; undefined if it may. */
+  /** Whether the first request must repeat an earlier one; undefined if it may. */
   #repeats = false;
   #requestedUrls = new Set();
   /** The URL of the query, which is requested first. */
@@ -200,7 +200,7 @@ class Model {
     this.#repeats = false;
   }
 
-  /** Checks the messages and the requests of one page, from its start to its kill. */
+  /** Checks the messages and the requests of one tab, from its start to its kill. */
   check(messages, log, plan) {
     let inSweep = false;
     let isFirstPage = true;
@@ -239,7 +239,7 @@ class Model {
     if (!isUncertain) this.#page = undefined;
   }
 
-  /** Checks the mirror when a page starts: it has the committed pages, and nothing of another. */
+  /** Checks the mirror when a tab starts: it has the committed pages, and nothing else. */
   #checkMirror(items) {
     const found = byId(items);
     if (this.#page) {

@@ -198,7 +198,7 @@ test("failures are errors with a code, without the secret", async () => {
     message: /http:\/\/127\.0\.0\.1:1 did not respond/,
   });
   respond = () => ({ json: { access_token: "t", expires_in: 3600 } });
-  assert.equal((await token(start())).accessToken, "t", "a failure is not kept");
+  assert.equal((await token(start())).accessToken, "t", "a failure is not cached");
 });
 
 test("invalid options are refused at once", () => {
@@ -333,7 +333,7 @@ test("at most twenty tokens are cached, for any number of claims, and those in u
   assert.equal(requests.length, 23);
 });
 
-test("sources with one cache share tokens that have arrived, but no pending request", async () => {
+test("sources with one cache share received tokens, but no pending request", async () => {
   const cache = new Map();
   const make = (more) => clientCredentials({ ...app, authority, cache, ...more });
   const [one, other] = [make(), make()];
@@ -353,7 +353,7 @@ test("sources with one cache share tokens that have arrived, but no pending requ
   assert.notEqual((await other(refused)).accessToken, replaced.accessToken);
   assert.equal(requests.length, 4);
   await make({ tenant: "fabrikam.example" })(start());
-  assert.equal(requests.length, 5, "another tenant has tokens of its own");
+  assert.equal(requests.length, 5, "another tenant has separate tokens");
 });
 
 test("a shared cache has room for the tokens of many tenants", async () => {

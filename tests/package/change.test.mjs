@@ -1,4 +1,4 @@
-// `on("change")`: listeners get the committed changes, in this page and in others.
+// `on("change")`: listeners get the committed changes, in this tab and in others.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";

@@ -1,4 +1,4 @@
-// Tests the encrypting store of docs/security.md, with the code of the page.
+// Tests the encrypting store of docs/security.md, with the code in that document.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
@@ -7,8 +7,8 @@ import { fakeGraph, storeContract } from "deltalink/testing";
 import { transformSync } from "esbuild";
 import { MemoryStore } from "./memory-store.mjs";
 
-const page = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
-const code = page.match(/^```ts\n(import type[^]*?)^```$/m)[1];
+const document = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
+const code = document.match(/^```ts\n(import type[^]*?)^```$/m)[1];
 const source = transformSync(code, { loader: "ts" }).code;
 const { encrypted } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);

@@ -76,7 +76,7 @@ test("a commit that completed when its connection broke is not a conflict with a
     const made = transaction.call(this, stores, mode, options);
     if (mode !== "readwrite" || broken || !stores.includes("items")) return made;
     broken = true;
-    // The transaction completes, but the page gets a connection error.
+    // The transaction completes, but the client gets a connection error.
     const handlers = { oncomplete: null, onabort: null };
     made.oncomplete = () => handlers.onabort?.();
     return new Proxy(made, {
@@ -102,7 +102,7 @@ test("a commit that completed when its connection broke is not a conflict with a
   await delta.close();
 });
 
-test("a database that fails to open is tried again, unlike in a private window", async () => {
+test("a database that fails to open is tried again, and the error does not blame a private window", async () => {
   const world = await fake.world({ populate });
   let refusals = 2;
   globalThis.IDBFactory.prototype.open = function (...values) {

@@ -190,7 +190,7 @@ test("a rolling window is one query, is listed again on another day, and reports
   await client.close();
 });
 
-test("a time zone that the host does not know is refused at once", async () => {
+test("wrong values of options.window are refused at once, such as a time zone that the host does not know", async () => {
   const world = await fake.world({});
   const client = await open(world);
   for (const [options, message] of [
@@ -409,7 +409,7 @@ test("an abort during a commit that succeeds does not lose its change", async ()
   await client.close();
 });
 
-test("a deleted folder is an error, keeps its mirror, and reset() empties it", async () => {
+test("a deleted folder is an error, keeps its mirror, and clear() empties it", async () => {
   const gone = new Response(
     JSON.stringify({ error: { code: "ErrorItemNotFound", message: "The specified object was not found." } }),
     { status: 404 },

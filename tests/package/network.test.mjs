@@ -33,7 +33,7 @@ test("a request without data is aborted and repeated, a slow one is not", async 
   const began = Date.now();
   const report = await client.orgContacts().sync();
   assert.deepEqual(report.waits, []);
-  assert.ok(Date.now() - began > 300, "it took longer than nothing may come");
+  assert.ok(Date.now() - began > 300, "the round took longer than the timeout");
   await client.close();
   await world.faults({ match: {}, times: null, fault: "hang" });
   const cut = await open(world, { retry: { ...patient, timeout: 20, attempts: 2 } });
@@ -217,7 +217,10 @@ test("an offline round has the status offline and ends within its limit", async 
   for (const run of listeners) run();
   const { outcome, waits } = await done;
   assert.equal(outcome, "complete");
-  assert.ok(waits[0].reason === "offline" && waits[0].ms < 50_000, "as long as it was");
+  assert.ok(
+    waits[0].reason === "offline" && waits[0].ms < 50_000,
+    "the wait ended when the network was back",
+  );
   // A host without onLine is not offline.
   Object.defineProperty(globalThis, "navigator", { configurable: true, value: {} });
   const unsure = await open(world, { retry: { ...quick, attempts: 2 }, fetch: lost });

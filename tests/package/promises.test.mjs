@@ -1,4 +1,4 @@
-// Pages that replace the global Promise, like zone.js, bluebird and polyfills.
+// The package where the global Promise is replaced, as by zone.js, bluebird and polyfills.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -50,7 +50,7 @@ const replacements = {
 };
 
 for (const [name, Replacement] of Object.entries(replacements)) {
-  test(`sync() works if the Promise of the page is ${name}`, async (t) => {
+  test(`sync() works if the global Promise is ${name}`, async (t) => {
     globalThis.Promise = Replacement;
     t.after(() => (globalThis.Promise = Native));
     const client = await clientOf(threePages);

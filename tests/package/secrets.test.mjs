@@ -84,7 +84,7 @@ const PLACES = {
         "@odata.nextLink": `https://evil.example/v1.0/users/delta(token='${secret}')`,
       }),
     ),
-  "a nextLink names nobody": (secret) =>
+  "a nextLink has an empty segment": (secret) =>
     failing(() =>
       Response.json({ value: [], "@odata.nextLink": `${ROOT}/users//delta?$skiptoken=${secret}` }),
     ),

@@ -1,6 +1,6 @@
 // Data of any depth and length in the packed wasm, whose stack has 256 KB. No data of Graph or a
-// store may make it trap or disturb another client. CASES=n runs more random records and pages,
-// SEED=n replays one.
+// store may make the wasm trap or disturb another client. CASES=n runs more random records and
+// pages, SEED=n replays one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clientOf, page, text, week } from "./responses.mjs";
@@ -203,7 +203,7 @@ test("ids of a megabyte, of any characters, and of a whole page are distinguishe
   await client.close();
 });
 
-test("results of a store whose getters throw never make it trap", async () => {
+test("results of a store whose getters throw never make the wasm trap", async () => {
   const thrower = new Proxy([], {
     get() {
       throw new Error("a trap of the caller's");
@@ -355,7 +355,7 @@ const PAGE = {
   "@odata.deltaLink": `https://graph.microsoft.com/v1.0${delta}`,
 };
 
-test("random records, rows and pages never make it trap", async () => {
+test("random records, rows and pages never make the wasm trap", async () => {
   const seeds = SEED ? [SEED] : Array.from({ length: CASES }, (_, at) => at + 1);
   const ends = new Map();
   for (const seed of seeds) {

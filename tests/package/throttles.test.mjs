@@ -34,7 +34,7 @@ test("the end of a throttle survives a reload and is shared by the queries of it
   const [refused] = await requestsOf(world);
   assert.ok(throttledUntil >= refused.at + 2000);
   assert.ok(throttledUntil <= Date.now() + 2000);
-  // Closes the tab and opens another one.
+  // Simulates a reload.
   await first.close();
   const second = await open(world, { store: diskStore(join(folder, "s")), account });
   const queries = [second.events(weeks), second.track("/users/delta"), second.orgContacts()];

@@ -306,7 +306,7 @@ test("the end of an instance stops its requests and timers", async () => {
   await until(() => signals.length === 1);
   assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
   await syncing;
-  assert.ok(signals[0].aborted, "the token request is no longer in flight");
+  assert.ok(signals[0].aborted, "the request is no longer in flight");
   const timers = process.getActiveResourcesInfo().filter((name) => name === "Timeout");
   assert.deepEqual(timers, []);
   await client.close();

@@ -93,7 +93,7 @@ test("a view follows additions, edits and removals, whatever their number", asyn
   });
   const stop = view.subscribe(() => {});
   for (let round = 0; round < 12; round += 1) {
-    graph.change?.("contacts", round * 3 + 1);
+    graph.churn("contacts", round * 3 + 1);
     graph.add("contacts", { displayName: `B${round}` });
     graph.add("contacts", { displayName: `C${round}` });
     const [{ id }] = graph.items("contacts");

@@ -12,11 +12,11 @@ const firstPages = Number(process.env.PAGES || DEFAULTS.firstPages);
 const { SIZES, WRITE } = process.env;
 const sizes = (SIZES || (WRITE ? "1000,10000,100000" : "1000,10000")).split(",").map(Number);
 const hourly = { cron: 60 * MINUTE, spread: 50 * MINUTE };
-/** The number of permits for these mailboxes, if one permit is enough for `mailboxesPerPermit`. */
+/** The number of permits for this number of mailboxes, at least 10. */
 const permitsFor = (mailboxes, mailboxesPerPermit) => Math.max(10, Math.ceil(mailboxes / mailboxesPerPermit));
 const TABLES = {
   "Notifications, and the settings of `wrangler.jsonc`": () => ({}),
-  "Notifications, a cron trigger each hour, more permits": (size) => ({
+  "Notifications, a cron trigger every hour, more permits": (size) => ({
     ...hourly,
     roundsAtOnce: permitsFor(size, 1500),
   }),
@@ -41,7 +41,7 @@ const span = (ms) =>
         : `${(ms / MINUTE / 60).toFixed(1)} h`;
 const ROWS = {
   "cron trigger": ({ settings }) =>
-    settings.cron < settings.duration ? `each ${settings.cron / MINUTE} min` : "once",
+    settings.cron < settings.duration ? `every ${settings.cron / MINUTE} min` : "once",
   "permits (`ROUNDS_AT_ONCE`)": ({ settings }) => whole(settings.roundsAtOnce),
   "pages of a first round": ({ settings }) => whole(settings.firstPages),
   "**all first rounds** are complete after": ({ firstRounds, left }) =>

@@ -11,9 +11,9 @@ const DAY = 24 * HOUR;
 const [CHANGE, NOTIFY, TICK, STEP, ALARM, FETCH, PAGE, FAIL, GRANT] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 /** The windows of Graph's limits, of an app and of a mailbox. */
 const [APP_WINDOW, MAILBOX_WINDOW] = [10 * SECOND, 10 * MINUTE];
-/** The options `retry` of the client: a longer wait, or a third failure, ends the round. */
+/** The client's `retry.maxWait` and `retry.attempts`: a round ends beyond these. */
 const [MAX_WAIT, ATTEMPTS] = [10 * SECOND, 3];
-/** The share of the changes of a day in each hour: most of them from 8 to 18 h. */
+/** By hour of the day: how often mailboxes change, compared with the mean. */
 const BY_HOUR = Array.from({ length: 24 }, (_, hour) => (hour >= 8 && hour < 18 ? 2.2 : 0.15));
 const BUSIEST = Math.max(...BY_HOUR);
 
@@ -26,22 +26,23 @@ export const DEFAULTS = {
   backOff: 5 * SECOND,
   cron: 15 * MINUTE,
   spread: 10 * MINUTE,
-  /** Whether there are subscriptions, and their lifetime. */
+  /** Whether there are subscriptions. */
   notifications: true,
+  /** The lifetime of a subscription. */
   lifetime: 10_070 * MINUTE,
-  /** From a change to its notification: exponential with this mean, at most three minutes. */
+  /** The mean of the exponentially distributed time from a change to its notification. */
   latency: 30 * SECOND,
   /** The share of the notifications that never arrive. */
   lost: 0.01,
   changesPerDay: 20,
   /**
-   * The pages of the first round of a mailbox, all of which are new at the start. With 0 pages all
-   * are up to date at the start, and have subscriptions.
+   * The number of pages of the first round of a mailbox. At the start all mailboxes are new. With 0
+   * pages, they are up to date and have subscriptions instead.
    */
   firstPages: 10,
-  /** The items of a page of a first round. */
+  /** The number of items of a page of a first round. */
   pageItems: 10,
-  /** The time of a request: this, and an exponential part with the same mean. */
+  /** The duration of a request is this time, plus an exponentially distributed one of this mean. */
   requestTime: 200,
   /** The share of the requests that fail three times, which ends their round. */
   failing: 0.002,
@@ -69,7 +70,7 @@ function generator(seed) {
 }
 
 /** Counts per window of time and mailbox, and keeps the largest count. */
-function windowsOfEach(count, length) {
+function windowsByMailbox(count, length) {
   const [windows, counts] = [new Float64Array(count).fill(-1), new Uint32Array(count)];
   const counter = {
     most: 0,
@@ -118,14 +119,14 @@ export function simulate(options) {
 
   const graph = {
     app: windows(APP_WINDOW),
-    each: windowsOfEach(count, MAILBOX_WINDOW),
+    byMailbox: windowsByMailbox(count, MAILBOX_WINDOW),
     subscriptions: 0,
     throttled: 0,
   };
   const firstRounds = { left: settings.firstPages ? count : 0, end: undefined };
   const objects = {
     mailboxes: 0,
-    each: windowsOfEach(count, SECOND),
+    byMailbox: windowsByMailbox(count, SECOND),
     budget: windows(SECOND),
     registries: [],
   };
@@ -176,12 +177,12 @@ export function simulate(options) {
 
   const countCall = (one, now) => {
     objects.mailboxes += 1;
-    objects.each.add(one.id, now);
+    objects.byMailbox.add(one.id, now);
   };
-  /** Returns when the throttle of a request ends, or undefined. Throttled requests count too. */
+  /** Counts a request. Returns when its throttle ends; undefined if Graph does not throttle it. */
   const requestGraph = (one, now) => {
     const endOf = (window) => now + SECOND * Math.ceil((window - (now % window)) / SECOND);
-    const [ofMailbox, ofApp] = [graph.each.add(one.id, now), graph.app.add(now)];
+    const [ofMailbox, ofApp] = [graph.byMailbox.add(one.id, now), graph.app.add(now)];
     if (ofMailbox > settings.mailboxLimit) return endOf(MAILBOX_WINDOW);
     return ofApp > settings.appLimit ? endOf(APP_WINDOW) : undefined;
   };
@@ -285,28 +286,28 @@ export function simulate(options) {
     fetch(one, now);
   }
 
-  /** Requests a page. As the client, repeats it after a short throttle. */
+  /** Requests a page. Repeats the request after a short throttle, as the client does. */
   function fetch(one, now) {
     const retryAt = requestGraph(one, now);
-    const answered = now + settings.requestTime + exponential(settings.requestTime);
+    const respondedAt = now + settings.requestTime + exponential(settings.requestTime);
     if (retryAt !== undefined) {
       graph.throttled += 1;
       one.refusals += 1;
       one.error = { code: "throttled", retryable: true, retryAt };
-      const isRepeated = one.refusals < ATTEMPTS && retryAt - answered <= MAX_WAIT;
-      schedule(isRepeated ? Math.max(retryAt, answered) : answered, isRepeated ? FETCH : FAIL, one.id);
+      const isRepeated = one.refusals < ATTEMPTS && retryAt - respondedAt <= MAX_WAIT;
+      schedule(isRepeated ? Math.max(retryAt, respondedAt) : respondedAt, isRepeated ? FETCH : FAIL, one.id);
     } else if (random() < settings.failing) {
       for (let n = 1; n < ATTEMPTS; n++) requestGraph(one, now);
       one.error = undefined;
-      schedule(answered + 3 * SECOND, FAIL, one.id);
-    } else schedule(answered, PAGE, one.id);
+      schedule(respondedAt + 3 * SECOND, FAIL, one.id);
+    } else schedule(respondedAt, PAGE, one.id);
   }
 
   /** Delivers a page to the queue and acknowledges it. */
   function acknowledge(one, now) {
     one.refusals = 0;
     one.pagesLeft -= 1;
-    // The changes before the round. Those of a new mailbox are among the items of its pages.
+    // Counts the changes before the round. The pages of a new mailbox contain its changes already.
     let found = 0;
     if (!one.pagesLeft) {
       while (one.pending[found] <= one.began) found += 1;
@@ -328,7 +329,7 @@ export function simulate(options) {
     write(one, plan.endRound(one.state, { running: one.running, complete: isComplete, now, pause }));
     if (isComplete && one.isNew) {
       one.isNew = false;
-      // A new store writes two more rows, once.
+      // The first commit to a new store writes two more rows.
       rows.store += 2;
       firstRounds.left -= 1;
       if (!firstRounds.left) firstRounds.end = now - start;
@@ -427,18 +428,18 @@ export function simulate(options) {
     graph: {
       requests: graph.app.total,
       mostOfApp: graph.app.most,
-      mostOfMailbox: graph.each.most,
+      mostOfMailbox: graph.byMailbox.most,
       subscriptions: graph.subscriptions,
       throttled: graph.throttled,
     },
-    /** The time until every mailbox had its first round. Undefined if one had none. */
+    /** The time until every mailbox has had its first round. Undefined if not all have. */
     firstRounds: firstRounds.end,
     objects: {
       requests:
         objects.mailboxes +
         objects.budget.total +
         objects.registries.reduce((sum, { total }) => sum + total, 0),
-      mostOfMailbox: objects.each.most,
+      mostOfMailbox: objects.byMailbox.most,
       mostOfBudget: objects.budget.most,
       mostOfRegistry: Math.max(...objects.registries.map(({ most }) => most)),
       /** In GB-seconds: the rounds, at 128 MB. */

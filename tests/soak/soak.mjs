@@ -1,4 +1,4 @@
-// Runs thirty queries in one page of Chromium on a fake Graph with many faults: make soak
+// Runs thirty queries in one tab of Chromium on a fake Graph with many faults: make soak
 // MINUTES=10. At the end every mirror and every replayed feed must equal the server, memory must
 // not have grown, and only one origin may have seen the token.
 import assert from "node:assert/strict";
@@ -113,7 +113,7 @@ async function soak() {
   const samples = [];
   const began = Date.now();
   let edits = 0;
-  let replies = 0;
+  let logged = 0;
   for (let ticks = 1; Date.now() - began < MINUTES * 60_000; ticks++) {
     await delayed(1000);
     for (const collection of ["events", "contacts", "users", "groups", "drive", "messages", "recordings"]) {
@@ -126,7 +126,7 @@ async function soak() {
     if (ticks % 30 === 0) await world.revoke();
     // The log of the fake Graph would grow without limit.
     if (ticks % 5 === 0) {
-      replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
+      logged += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
       await world.clearLog();
     }
     if (ticks % 5 === 0) samples.push(await watch());
@@ -136,7 +136,7 @@ async function soak() {
       );
   }
   await page.evaluate(() => window.end());
-  replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
+  logged += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
   const { counts: faults } = await fetch(`${control}/faults`).then((response) => response.json());
   await fetch(`${control}/faults`, { method: "DELETE" });
   const counts = await page.evaluate(() => window.counts());
@@ -161,13 +161,13 @@ async function soak() {
 
   console.log(`rounds    ${JSON.stringify(counts.rounds)}`);
   console.log(
-    `requests  ${counts.requests}, of which ${replies} got a response; ${counts.tokens} tokens, ${edits} edits`,
+    `requests  ${counts.requests} calls of fetch, ${logged} entries in the log of the fake Graph; ${counts.tokens} tokens, ${edits} edits`,
   );
   console.log(
-    `faults    ${faulted} (${((100 * faulted) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`,
+    `faults    ${faulted} (${((100 * faulted) / logged).toFixed(1)} % of the entries): ${JSON.stringify(faults)}`,
   );
   console.log(
-    `memory    heap ${(early / MB).toFixed(1)} MB in the second quarter, ${(late / MB).toFixed(1)} MB in the last; peak of the page's process ${(peak / MB).toFixed(0)} MB`,
+    `memory    heap ${(early / MB).toFixed(1)} MB in the second quarter, ${(late / MB).toFixed(1)} MB in the last; peak of the tab's process ${(peak / MB).toFixed(0)} MB`,
   );
   console.log(
     `end       ${ends.length} queries (${ends.filter(({ feed }) => feed).length} of them feeds), ${compared} items, all equal to the server`,
@@ -220,7 +220,7 @@ function byId(kind, items, feed) {
   );
 }
 
-/** The heap of the page after a garbage collection, and the memory of its process. */
+/** Returns the function that measures the heap of a tab after a collection, and its process. */
 async function memory(page) {
   const session = await page.context().newCDPSession(page);
   const browser = await page.context().browser().newBrowserCDPSession();

@@ -41,7 +41,7 @@ export async function openTab(site, within, world, { locks = true } = {}) {
 }
 
 /** Starts a browser whose tabs can be hidden. Only hidden tabs can be frozen. */
-export async function realTabs(context, complaints) {
+export async function startHideable(context, complaints) {
   const browser = new Browser();
   context.after(() => browser.stop());
   await browser.start();
@@ -78,7 +78,7 @@ export const leads = (page) =>
     const name = `deltalink live | ${window.query.key}`;
     const { held } = await navigator.locks.query();
     const holder = held.find((lock) => lock.name === name)?.clientId;
-    // Only the lock of this page tells its id.
+    // A client id is known only as that of the holder of a lock.
     const own = await navigator.locks.request("own id", async () => {
       const { held } = await navigator.locks.query();
       return held.find(({ name }) => name === "own id").clientId;

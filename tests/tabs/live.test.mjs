@@ -89,7 +89,7 @@ test("a frozen tab releases everything, another tab leads, and the first one fol
   const within = await hideable(test);
   const first = await tab(world, { within });
   await goLive(first);
-  // Another page is in front, so the first tab can be frozen.
+  // Another tab is in front, so the first one can be frozen.
   const other = await tab(world, { within });
   await freeze(first);
   await until(() => other.evaluate(async () => (await navigator.locks.query()).held.length === 0));
@@ -109,7 +109,7 @@ test("another tab steals the lock of a hung tab after three seconds, and the hun
   for (const page of [hung, other]) await goLive(page);
   await hung.session.send("Debugger.enable");
   await hung.session.send("Debugger.pause");
-  // An idle page does not pause before it runs a script.
+  // An idle tab does not pause before it runs a script.
   hung.evaluate(() => 0).catch(() => {});
   await add(world);
   assert.equal((await syncNow(other)).value.added, 1);
@@ -160,7 +160,7 @@ test("a sign-in in a tab without a live query continues the live query of anothe
   await waitUntilResting(live);
 });
 
-test("a page with a live query can enter the back/forward cache, and follows after its return", async (test) => {
+test("a tab with a live query can enter the back/forward cache, and follows after its return", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);
   const page = await tab(world, { within });

@@ -1,10 +1,10 @@
 // Starts the site and Chromium once for each test file. Each test has a new context, and fails if a
-// page of it threw.
+// tab of it threw.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
 import { startSite } from "../kill/harness.mjs";
-import { openTab, realTabs } from "./kit.mjs";
+import { openTab, startHideable } from "./kit.mjs";
 
 export let site;
 export let context;
@@ -33,4 +33,4 @@ afterEach(async () => {
 export const tab = (world, { within = context, ...more } = {}) => openTab(site, within, world, more);
 
 /** Starts a browser whose tabs can be hidden and frozen. */
-export const hideable = (test) => realTabs(test, complaints);
+export const hideable = (test) => startHideable(test, complaints);

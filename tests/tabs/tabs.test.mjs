@@ -90,7 +90,7 @@ test("rounds that four tabs start at once run one after the other, and only one 
   for (const page of tabs) await syncAndCompare(page, world);
 });
 
-test("in one page, sync() of queries with the same key joins one round, and other keys have other rounds", async () => {
+test("in one tab, sync() of queries with the same key joins one round, and other keys have other rounds", async () => {
   const world = await makeWorld({ options: { latency_ms: 20 } });
   const page = await tab(world);
   const { same, other } = await page.evaluate(async () => {
@@ -452,7 +452,7 @@ test("a tab that keeps all requests of a mailbox to itself does not stop another
   assert.deepEqual(reasons, ["throttled"], "and so does the report");
 });
 
-test("a sign-in of another tab counts for a token that is being requested", async () => {
+test("after a sign-in in another tab, the token source is called again for a token that it was asked for before", async () => {
   const world = await site.fake.world({ populate: { contacts: 5 } });
   const [page, other] = [await tab(world), await tab(world)];
   await page.evaluate(() => {
@@ -480,7 +480,7 @@ test("a sign-in of another tab counts for a token that is being requested", asyn
   assert.equal((await end(page, "sync")).value.outcome, "complete");
 });
 
-test("a page that was frozen during a sign-in of another tab continues after it", async () => {
+test("a tab that was frozen during a sign-in in another tab continues after it", async () => {
   const world = await site.fake.world({ populate: { contacts: 5 } });
   const [page, other] = [await tab(world), await tab(world)];
   await page.evaluate(() => {

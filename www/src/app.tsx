@@ -1,4 +1,4 @@
-// The page: the header, and the dashboard of the open session or the sign-in form.
+// The app: the header, and the dashboard of the open session or the sign-in form.
 import { DeltaProvider, useDeltaClient } from "deltalink/react";
 import { CircleUserRound, FlaskConical, RefreshCw, Search, Trash2, UserRound, X } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
@@ -30,7 +30,7 @@ async function openSession(kind: Session["kind"] | undefined): Promise<Session |
   return undefined;
 }
 
-/** The kind of session to open, by the address or by the last visit. */
+/** The kind of session to open: the one that the address names, or that of the last visit. */
 function initialKind(): Session["kind"] | undefined {
   if (parameters.has("msal")) return "microsoft365";
   if (parameters.has("world")) return "demo";
@@ -56,12 +56,12 @@ function storedDays(): DayWindow {
 export function App() {
   return (
     <Announcer>
-      <Page />
+      <Main />
     </Announcer>
   );
 }
 
-function Page() {
+function Main() {
   const announce = useAnnounce();
   const [{ session, isStarting, problem }, setState] = useState<State>({ isStarting: true });
   const [days, setDaysState] = useState(storedDays);
@@ -251,7 +251,7 @@ function Page() {
   );
 }
 
-/** The page until a session is open, in the geometry of the dashboard. */
+/** Shown until a session is open. Has the geometry of the dashboard, so that nothing moves. */
 function StartShell({ children }: { children: React.ReactNode }) {
   return (
     <>
@@ -264,7 +264,7 @@ function StartShell({ children }: { children: React.ReactNode }) {
   );
 }
 
-/** Tells that another tab has deleted the data of this account. */
+/** Replaces its children by a message when another tab has deleted the data of this account. */
 function Closed({ children }: { children: React.ReactNode }) {
   const client = useDeltaClient();
   if (client) return children;

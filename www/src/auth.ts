@@ -1,5 +1,5 @@
-// The redirect page of Microsoft's sign-in, in a popup or a hidden frame. It passes the response to
-// the dashboard.
+// The script of auth.html, to which Microsoft's sign-in redirects in a popup or a hidden frame.
+// Passes the response to the dashboard.
 import { broadcastResponseToMainFrame } from "@azure/msal-browser/redirect-bridge";
 
 broadcastResponseToMainFrame().catch((error: unknown) => {

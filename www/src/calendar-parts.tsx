@@ -21,7 +21,7 @@ export function classesOf({ event, isAllDay, isCancelled }: Entry): string {
   return `shows-${known}${isAllDay ? " all-day" : ""}${isCancelled ? " cancelled" : ""}`;
 }
 
-/** What a box in a grid shows by its place and its look, for a screen reader. */
+/** The text for a screen reader of what a box in a grid shows by its place and its look. */
 export const notesOf = (entry: Entry): string =>
   [
     ...(entry.isAllDay || entry.days > 1 ? timesOf(entry) : []),

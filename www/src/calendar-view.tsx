@@ -73,7 +73,7 @@ export function CalendarView({ history, days, setDays, onlyMarked, setOnlyMarked
     heading?.closest(".day")?.scrollIntoView({ block: "center" });
     heading?.focus({ preventScroll: true });
   };
-  // "t" is a shortcut of the page.
+  // The shortcut "t" dispatches this event.
   useEffect(() => {
     document.addEventListener("deltalink-today", goToToday);
     return () => document.removeEventListener("deltalink-today", goToToday);
@@ -176,7 +176,7 @@ function Body(props: { mode: Mode; isFiltered: boolean; listed: Day[]; children:
 const organizerOf = ({ organizer }: Event): string =>
   organizer?.emailAddress?.name ?? organizer?.emailAddress?.address ?? "";
 
-/** The days that a layout shows. The agenda: the week before its day, and four weeks from it on. */
+/** The days that a layout shows. The agenda: a week before `anchor`, and four weeks from it on. */
 function rangeOf(mode: Mode, anchor: string): DayWindow {
   if (mode === "week") return weekOf(anchor, firstDay);
   if (mode === "month") return monthOf(anchor, firstDay);

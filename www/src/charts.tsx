@@ -36,7 +36,7 @@ interface Bar extends Day {
 interface ChartProps {
   title: string;
   bars: Bar[];
-  /** Values above it are cut, and shown as a number. */
+  /** A bar with a larger sum is cut off, and the sum is written above it. */
   max: number;
   withRounds?: boolean;
   head: string[];

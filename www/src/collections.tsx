@@ -14,7 +14,7 @@ export interface Difference {
   note: string;
 }
 
-/** The changes that a round has brought. */
+/** The changes of a round. */
 export interface Changes {
   at: number;
   differences: Difference[];
@@ -26,7 +26,7 @@ interface StoredQuery {
   count(options?: OccurrenceOptions): Promise<number>;
 }
 
-/** The properties of contacts that the page selects. */
+/** The properties of contacts that the dashboard selects. */
 export const CONTACT_PROPERTIES = [
   "displayName",
   "givenName",
@@ -59,12 +59,13 @@ export interface Collection<T> {
    */
   isFilling: boolean;
   marks: ReadonlyMap<string, Mark>;
-  /** The changes of the running round or the last one, and of the last one that had any. */
+  /** The changes of the running round, or else of the last one. */
   last: Changes | undefined;
+  /** The changes of the last round that had any. */
   lastWithChanges: Changes | undefined;
   /** Runs a round. It never rejects: `error` shows why a round failed. */
   sync(): Promise<void>;
-  /** Whether `stop()` ends the running round: it began with `sync()` on this page. */
+  /** Whether `stop()` ends the running round, because it began with `sync()` in this tab. */
   canStop: boolean;
   stop(): void;
   /** Removes the mark of an item, or all marks. */
@@ -148,7 +149,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
       value: change(before && before.key === key ? before.value : { marks: NO_MARKS }),
     }));
 
-  // The round that runs, so that its commits are one list of changes.
+  // The running round. The changes of all its commits are one list.
   const round = useRef<{ at: number; isFirst: boolean } | undefined>(undefined);
   const begin = (): void => {
     round.current ??= { at: Date.now(), isFirst: !status.lastSyncedAt };
@@ -261,7 +262,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   };
 }
 
-/** A change as the page shows it. Undefined if nothing that it can show has changed. */
+/** A change as the dashboard shows it. Undefined if it shows no difference. */
 function differenceOf<T>(
   change: Change<T>,
   items: ReadonlyMap<string, T>,

@@ -1,4 +1,4 @@
-// The contacts of the organization: a sortable table with a search, or cards on a narrow page.
+// The contacts of the organization: a sortable table with a search, or cards in a narrow window.
 import {
   createColumnHelper,
   createPaginatedRowModel,
@@ -18,6 +18,7 @@ import { fold, locale, matches, number, plural } from "./text";
 import { Button, EmptyState, type Mark, MarkChip } from "./ui";
 import { View } from "./view";
 
+/** The number of contacts on a page of the table. */
 const PAGE = 200;
 const COLUMNS = [
   ["name", "Name"],
@@ -99,7 +100,7 @@ export function ContactsView({
 }: ContactsProps) {
   const { contacts } = useCollections();
   const { items, marks, status } = contacts;
-  // Typing goes on while a long list is rendered.
+  // Keeps typing responsive while a long list is rendered.
   const wanted = useDeferredValue(search.trim());
   const data = useMemo(
     () =>
@@ -172,7 +173,7 @@ export function ContactsView({
         </EmptyState>
       )}
       {data.length > 0 && (
-        // The style sheet makes a grid of it, which must stay a table for screen readers.
+        // The roles keep it a table for screen readers, although the style sheet makes it a grid.
         <table role="table" className="contacts-table" aria-label="Contacts" aria-rowcount={data.length + 1}>
           <thead role="rowgroup">
             {table.getHeaderGroups().map((group) => (
@@ -264,7 +265,7 @@ const Row = memo(
 );
 
 function Cell({ label, value, href }: { label: string; value: string; href?: string | false }) {
-  // A narrow page breaks an address before its domain.
+  // In a narrow window, an address breaks before its domain.
   const [user, domain] = value.split(/(?<=^[^@]+)(?=@[^@]+$)/);
   const text = domain === undefined ? value : [user, <wbr key="wbr" />, domain];
   return (

@@ -28,7 +28,7 @@ const ROUTES = [
   ["recordings", LABELS.recordings, Video],
 ] as const;
 
-/** The view in the address of the page. */
+/** The view that the hash of the URL names. */
 function useRoute(): Route {
   const read = (): Route => ROUTES.find(([id]) => `#${id}` === location.hash)?.[0] ?? "overview";
   const [route, setRoute] = useState(read);
@@ -45,7 +45,7 @@ export interface DashboardProps {
   days: DayWindow;
   setDays: (days: DayWindow) => void;
   isLive: boolean;
-  /** The open dialog of the page. */
+  /** The open dialog. */
   dialog: "search" | "shortcuts" | undefined;
   setDialog: (dialog: "search" | "shortcuts" | undefined) => void;
   isDemoShown: boolean;
@@ -138,7 +138,7 @@ export function Dashboard(props: DashboardProps) {
       );
     return undefined;
   };
-  // A round shows at once what the other token can read.
+  // After a change of the token, a round shows what the new one can read.
   const isFirstReader = useRef(true);
   useEffect(() => {
     if (!isFirstReader.current) void recordings.sync();

@@ -10,7 +10,7 @@ const LATENCIES = [0, 20, 50, 120, 250, 500, 1000, 2000, 5000];
 const BANDWIDTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, Infinity];
 
 export interface ConditionsState {
-  /** Undefined until the fake Graph has answered. */
+  /** Undefined until the fake Graph has returned them. */
   conditions: Conditions | undefined;
   problem: string;
   /** Whether the fake Graph has not confirmed the last change yet. */
@@ -36,8 +36,8 @@ export function useConditions(world: World): ConditionsState {
       let text = "";
       const fail = (error: unknown) => void (text = messageOf(error));
       await make?.().catch(fail);
-      // After a failed change, the panel shows a state that the fake Graph does not have. A later
-      // change shows already, and reads again itself.
+      // Reads the state of the fake Graph, because the panel shows another one if the change has
+      // failed. If a later change is pending, that one reads it.
       if (isLast()) {
         const read = world.conditions();
         await read.then((now) => isLast() && setConditions(now)).catch(fail);
@@ -105,7 +105,7 @@ interface SliderProps {
   label: string;
   /** The values at the positions of the slider. */
   values: number[];
-  /** Undefined as long as it is not known. */
+  /** Undefined until the fake Graph has returned it. */
   value: number | undefined;
   format(value: number): string;
   onChange(value: number): void;
@@ -119,7 +119,7 @@ function Slider({ label, values, value, format, onChange }: SliderProps) {
   return (
     <div className="slider">
       <label htmlFor={id}>{label}</label>
-      {/* The slider says its value itself. */}
+      {/* Screen readers already read the value of the slider. */}
       <output htmlFor={id} aria-live="off">
         {text}
       </output>

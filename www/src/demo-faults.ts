@@ -27,7 +27,7 @@ export interface DemoFault {
   lasting?: LastingFault;
 }
 
-/** A fault that is the same once and while it stays on. */
+/** A fault that is the same for one request and while its switch is on. */
 const simple = (fault: FakeFaults): Pick<DemoFault, "inject" | "lasting"> => ({
   inject: ({ world }, view) => world.fault(view, fault),
   lasting: { fault },

@@ -45,8 +45,8 @@ export function DemoPanel({ session, current, onClose }: PanelProps) {
     const now = () => latest.current.find((one) => one.id === current) ?? collection;
     setActions((before) => [{ id, text: title, result: "…" }, ...before].slice(0, 12));
     try {
-      // Waits for a running round, which could see only a part of the changes. A round that waits
-      // may do so until a fault is switched off.
+      // Waits for a running round, which could see only a part of the changes. Does not wait for a
+      // round in the phase `waiting`: it may wait until a fault is switched off.
       if (now().isBusy && now().status.phase !== "waiting") await now().sync();
       const text = (await change()) ?? title;
       show({ text, result: "round running…" });

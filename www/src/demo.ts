@@ -1,5 +1,5 @@
-// The demo: a session on a fake Graph. The origin of the page serves it. In the static build the
-// page has it, and the ordinary build contains nothing of it.
+// The demo: a session on a fake Graph, which the server of the dashboard has. In the static build
+// the fake Graph runs in the web page; the ordinary build contains none of its code.
 import { openDelta, type TokenFunction } from "deltalink";
 import { HttpWorld } from "./http-world";
 import { History } from "./rounds";
@@ -7,7 +7,7 @@ import type { Reader, Session } from "./session";
 import { settings } from "./settings";
 import type { User, World } from "./world";
 
-/** The bundler replaces the mode by a constant, and drops what is unreachable. */
+/** The bundler replaces the mode by a constant, and drops the unreachable code. */
 const IS_STATIC = import.meta.env.MODE === "static";
 
 export interface DemoSession extends Session {
@@ -21,18 +21,18 @@ export interface DemoSession extends Session {
 export const isDemoAvailable = (): Promise<boolean> =>
   IS_STATIC ? Promise.resolve(true) : HttpWorld.isAvailable();
 
-/** The world with an id. The world of the static build has only one user. */
+/** Opens the world with this id. The world of the static build has only one user. */
 async function openWorld(id: string, user: string | undefined): Promise<World> {
   if (import.meta.env.MODE === "static") {
-    const { PageWorld } = await import("./page-world");
-    return new PageWorld(id);
+    const { LocalWorld } = await import("./local-world");
+    return new LocalWorld(id);
   }
   return new HttpWorld(id, user);
 }
 
 /**
- * Opens the session of the demo. Sends a request only on a first visit: later the page shows the
- * mirror before any request.
+ * Opens the session of the demo. Sends a request only on the first visit: on later ones the
+ * dashboard shows the mirror before any request.
  */
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
   const user =

@@ -1,12 +1,12 @@
-// The world of the ordinary build: the control API of the fake Graph that the origin of the page
-// serves.
+// The world of the ordinary build: uses the control API of the fake Graph on the origin of the
+// dashboard.
 import type { FakeFaults } from "deltalink/testing";
 import type { ViewId } from "./rounds";
 import type { Reader } from "./session";
 import { type Conditions, CONTENT, type Edit, type LastingFault, LATENCY, SEED } from "./world";
 import { TABLES, type User, type World } from "./world";
 
-/** A rule of the control API. `label` is ours: it tells which switch of the panel has made it. */
+/** A rule of the control API. `label` is the id of the fault whose switch made the rule. */
 interface Rule {
   id: number;
   times: number | null;
@@ -175,7 +175,7 @@ export class HttpWorld implements World {
         headers: { "content-type": "application/json" },
       }),
     });
-    // What a DELETE removes may be gone: another tab has removed it.
+    // Another tab may have deleted it already.
     const isGone = method === "DELETE" && response.status === 404;
     if (!response.ok && !isGone)
       throw new Error(

@@ -8,8 +8,8 @@ export interface Call {
 }
 
 /**
- * A call with its number in the journal. Numbers grow, also over `clear()`. They start again at 1
- * only when the user or the browser deletes the data of the site.
+ * A call with its number in the journal. Numbers grow, and `clear()` does not reset them. They
+ * start at 1 again only after the user or the browser has deleted the data of the site.
  */
 export type Entry = Call & { n: number };
 
@@ -20,7 +20,7 @@ export class Journal {
   #database: Promise<IDBDatabase | undefined> | undefined;
   /** The end of the last `exclusive()` of this tab. */
   #last: Promise<unknown> = Promise.resolve();
-  /** The number of the last call, in a page without IndexedDB. */
+  /** The number of the last call, if the browser refuses IndexedDB. */
   #count = 0;
 
   constructor(name: string) {
@@ -29,20 +29,20 @@ export class Journal {
 
   /** Runs `work` while no other call of this function does, in this tab and in others. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    // Only secure pages have locks. Without them, a page is on its own.
+    // Only secure contexts have Web Locks. Without them, tabs do not wait for each other.
     const alone = () => navigator.locks?.request(this.#name, work) ?? work();
     const result = this.#last.then(alone) as Promise<T>;
     this.#last = result.catch(() => undefined);
     return result;
   }
 
-  /** Returns whether another page keeps the journal open. Call it within `exclusive()`. */
+  /** Returns whether another tab keeps the journal open. Call it within `exclusive()`. */
   async isOpenElsewhere(): Promise<boolean> {
     const isTaken = await navigator.locks?.request(this.#openLock, { ifAvailable: true }, (lock) => !lock);
     return isTaken ?? false;
   }
 
-  /** Keeps the journal open until the page ends. Call it within `exclusive()`. */
+  /** Keeps the journal open until the tab is closed. Call it within `exclusive()`. */
   keepOpen(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!navigator.locks) return resolve();

@@ -1,4 +1,4 @@
-// The start page: what is held, what it cost, and what the last rounds have changed.
+// The first view: the stored items, what the rounds have cost, and what the last ones have changed.
 import { Activity, ArrowDownToLine, Database, History as HistoryIcon } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
 import { describe } from "deltalink/describe";
@@ -235,7 +235,7 @@ function RoundList({ rounds, events }: { rounds: RoundEntry[]; events: Collectio
   );
 }
 
-/** Why the rounds of the calendar count more items than it has events. */
+/** Explains why the rounds of the calendar count more items than it has events. */
 function SeriesNote({ events }: { events: Collection<unknown> }) {
   const stored = useStoredCount(events);
   const shown = events.items.length;

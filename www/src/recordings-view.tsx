@@ -28,7 +28,7 @@ export function RecordingsView(props: RecordingsProps) {
   const { recordings, calendar } = useCollections();
   const { items, marks, query, status } = recordings;
   const meetingOf = useMemo(() => meetingFinder(calendar.items), [calendar.items]);
-  // The calendar knows the name of the account.
+  // The events of the calendar have the name that belongs to the organizer's address.
   const name = useMemo(
     () =>
       calendar.items.map(({ organizer }) => organizer?.emailAddress).find((one) => one?.address === organizer)
@@ -91,7 +91,7 @@ export function RecordingsView(props: RecordingsProps) {
   );
 }
 
-/** The length in minutes and hours. */
+/** The length of a recording, in hours and minutes. */
 export function lengthOf({ createdDateTime, endDateTime }: CallRecording): string {
   const ms = Date.parse(endDateTime ?? "") - Date.parse(createdDateTime ?? "");
   if (!(ms > 0)) return "";

@@ -1,11 +1,11 @@
-// The history of rounds: what each one cost and changed. Kept in the browser, apart for each
-// account. Contains counts, codes and times, but no item.
+// The history of rounds: what each one cost and changed. Kept in the browser, separately for each
+// account. Contains counts, codes and times, but no items.
 import type { LogEntry, RoundReport, WaitReason } from "deltalink";
 import { settings } from "./settings";
 
 export type ViewId = "calendar" | "contacts" | "recordings";
 
-/** A round that has ended. Times are in milliseconds, points in time since 1970. */
+/** A round that has ended. Points in time are in milliseconds since 1970. */
 export interface RoundEntry {
   view: ViewId;
   outcome: RoundReport["outcome"];
@@ -75,7 +75,7 @@ export class History {
     this.name = `rounds.${account}`;
   }
 
-  /** Makes rounds of the query with this hash of its key count as rounds of a view. */
+  /** Assigns the rounds of a query, which the hash of its key names, to a view. */
   register(view: ViewId, keyHash: string): void {
     this.#views.set(keyHash, view);
   }
@@ -161,7 +161,7 @@ function costAfter(cost: Cost | undefined, round: RoundEntry): Cost {
   };
 }
 
-/** A round in the terms of the engine. */
+/** A round in technical terms. */
 export function summaryOf(round: RoundEntry, timeOf: (date: Date) => string): string {
   const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
   return [
@@ -175,7 +175,7 @@ export function summaryOf(round: RoundEntry, timeOf: (date: Date) => string): st
   ].join(" · ");
 }
 
-/** The changes in people's words: "5 new, 1 removed", or an empty string. */
+/** The changes in words for users: "5 new, 1 removed", or an empty string. */
 export const changesInWords = ({ added, changed, removed }: Day): string =>
   [added && `${added} new`, changed && `${changed} changed`, removed && `${removed} removed`]
     .filter(Boolean)

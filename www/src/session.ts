@@ -1,4 +1,4 @@
-// A session: the account whose data the page shows, in the demo or in Microsoft 365.
+// A session: the account whose data the dashboard shows, in the demo or in Microsoft 365.
 import type { CallRecording, DeltaClient, DeltaQuery } from "deltalink";
 import type { History } from "./rounds";
 

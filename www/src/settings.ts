@@ -1,9 +1,9 @@
-// Settings of the page in localStorage. Without storage they are lost at a reload.
+// The settings of the dashboard, in localStorage. Without storage, a reload loses them.
 import { useState, useSyncExternalStore } from "react";
 
 const PREFIX = "deltalink.";
 const listeners = new Set<() => void>();
-/** The settings of a page without storage. */
+/** The settings, if the browser refuses storage. */
 const memory = new Map<string, string>();
 
 export const settings = {
@@ -24,7 +24,7 @@ export const settings = {
     }
     for (const run of listeners) run();
   },
-  /** Calls `run` after each change, also one of another tab. */
+  /** Calls `run` after each change, in this tab or in another one. */
   subscribe(run: () => void): () => void {
     listeners.add(run);
     window.addEventListener("storage", run);
@@ -58,7 +58,7 @@ export function useTabSetting(name: string): [string | undefined, (value: string
       if (next === undefined) sessionStorage.removeItem(PREFIX + name);
       else sessionStorage.setItem(PREFIX + name, next);
     } catch {
-      // Without storage the setting is lost at a reload.
+      // Without storage, a reload loses the setting.
     }
   };
   return [value, set];

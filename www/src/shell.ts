@@ -1,4 +1,4 @@
-// Registers the service worker, which stores the page so that it opens offline.
+// Registers the service worker, which stores the files of the dashboard, so that it opens offline.
 
 interface TrustedTypes {
   createPolicy(
@@ -7,7 +7,7 @@ interface TrustedTypes {
   ): { createScriptURL(url: string): string };
 }
 
-/** Calls `onUpdate` with the function that reloads the page, if a newer build is ready. */
+/** Calls `onUpdate` with the function that reloads the dashboard, if a newer build is ready. */
 export async function keepShell(onUpdate: (reload: () => void) => void): Promise<void> {
   if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return;
   // The only Trusted Types policy that the Content Security Policy allows. It accepts one URL.
@@ -28,7 +28,7 @@ export async function keepShell(onUpdate: (reload: () => void) => void): Promise
     await navigator.serviceWorker.ready;
     document.body.dataset.shell = "kept";
   } catch {
-    // Without a service worker the page works online.
+    // Without a service worker the dashboard works online only.
   }
 
   function offer(worker: ServiceWorker): void {

@@ -10,7 +10,7 @@ import { Button } from "./ui";
 
 interface SignInProps {
   config: SignInConfig | undefined;
-  /** Why the page could not open a session. */
+  /** Why no session could be opened. */
   problem: string | undefined;
   onSession: (session: Session) => void;
   onDemo: () => void;

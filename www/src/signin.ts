@@ -1,4 +1,5 @@
-// Signs in to Microsoft 365 with MSAL. The user enters client id and tenant, which are stored.
+// Signs in to Microsoft 365 with MSAL. The user enters the client id and the tenant; both are
+// stored.
 import type { AccountInfo, PublicClientApplication as Application } from "@azure/msal-browser";
 import { openDelta, type Cloud } from "deltalink";
 import { fromMsal } from "deltalink/msal";
@@ -10,7 +11,7 @@ export interface SignInConfig {
   clientId: string;
   tenant: string;
   cloud: Cloud;
-  /** For tests: another root of Graph, on the origin of the page. */
+  /** For tests: another root of Graph, on the origin of the dashboard. */
   endpoint?: string;
 }
 

@@ -1,4 +1,4 @@
-// Stores the pages, scripts, styles and the wasm of one build, so that an offline reload shows the
+// Stores the HTML, scripts, styles and wasm of one build, so that an offline reload shows the
 // mirror. Handles only requests for these files. Never stores responses of Graph.
 const VERSION = "__VERSION__";
 const FILES = "__FILES__";
@@ -24,7 +24,7 @@ self.addEventListener("activate", (event) => {
   event.waitUntil(deleteOldCaches());
 });
 
-// The page sends this message after the user has agreed to a reload.
+// The dashboard sends this message after the user has agreed to a reload.
 self.addEventListener("message", (event) => {
   if (event.data === "activate") self.skipWaiting();
 });

@@ -1,7 +1,7 @@
-// Words, numbers and times as the page shows them.
+// Words, numbers and times as the dashboard shows them.
 
 /**
- * The locale of dates: English, like the page, but with the conventions of the region of the user.
+ * The locale of dates: English, like all texts, but with the conventions of the user's region.
  */
 export const locale = navigator.language.toLowerCase().startsWith("en") ? navigator.language : "en-GB";
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
@@ -20,7 +20,7 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-/** A list as in a sentence: "a, b and c". */
+/** Joins parts as in a sentence: "a, b and c". */
 export const listed = (parts: string[]): string =>
   new Intl.ListFormat("en", { type: "conjunction" }).format(parts);
 

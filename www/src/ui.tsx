@@ -139,7 +139,7 @@ export function Switch({ label, checked, onChange, hideLabel }: SwitchProps) {
   );
 }
 
-/** What a round has done to an item, until the user has looked at it. */
+/** Marks an item that a round has added or changed, until the user has looked at it. */
 export type Mark = "new" | "changed";
 
 export const MarkChip = ({ mark }: { mark: Mark | undefined }) =>
@@ -161,7 +161,7 @@ export function Facts({ facts }: { facts: (readonly [string, ReactNode])[] }) {
   );
 }
 
-/** Whether the page shows the terms of the engine too. */
+/** Whether the dashboard shows technical details too. */
 export function useDetails(): [boolean, (isOn: boolean) => void] {
   const [value, set] = useSetting("details");
   return [value === "on", (isOn) => set(isOn ? "on" : undefined)];
@@ -192,10 +192,10 @@ export function useMedia(query: string): boolean {
 
 const Announce = createContext<(text: string) => void>(() => undefined);
 
-/** Returns the function that lets a screen reader say a text when the user pauses. */
+/** Returns the function that makes a screen reader say a text when the user pauses. */
 export const useAnnounce = () => useContext(Announce);
 
-/** The only live region of the page. */
+/** The only live region of the web page. */
 export function Announcer({ children }: { children: ReactNode }) {
   const [text, setText] = useState("");
   return (

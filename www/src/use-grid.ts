@@ -1,4 +1,4 @@
-// The keyboard of a grid: one stop for Tab, arrows between its cells.
+// Keyboard navigation in a grid: one tab stop, and arrow keys that move it.
 import { type KeyboardEvent, useLayoutEffect, useRef, useState } from "react";
 
 interface Position {
@@ -7,15 +7,16 @@ interface Position {
 }
 
 interface Options {
-  /** The keys of the stops, by column and row. Every column has at least one. */
+  /** The keys of the elements that can be the tab stop, by column and row. No column is empty. */
   columns: string[][];
   initial: Position;
-  /** Moves the grid by a step before its first column or after its last one. */
+  /** Called when an arrow key leaves the grid before its first column or after its last one. */
   onLeave?: (direction: -1 | 1) => void;
+  /** Called for Page Up and Page Down. */
   onPage?: (direction: -1 | 1) => void;
 }
 
-/** The properties of a stop. */
+/** The properties of an element that can be the tab stop. */
 export interface StopProps {
   tabIndex: number;
   ref: (element: HTMLElement | null) => void;

@@ -25,7 +25,7 @@ export function useHistory(history: History) {
   return useSyncExternalStore(history.subscribe, history.get);
 }
 
-/** The state of a collection in people's words. */
+/** The state of a collection in words for users. */
 export function useWords({ status, query }: Collection<unknown>): string {
   const now = useNow();
   const isOnline = useOnline();
@@ -33,7 +33,7 @@ export function useWords({ status, query }: Collection<unknown>): string {
   if (!query) return "";
   if (!isOnline || (phase === "waiting" && status.waitReason === "offline"))
     return `Offline. ${lastSyncedAt ? `Showing the copy of ${shortTime(lastSyncedAt)}.` : "Nothing is stored yet."}`;
-  // Time passes between two renders: nothing is "in the future".
+  // `now` may be a few seconds old. A round that has ended since must not be "in the future".
   return describe(status, { now: Math.max(now, lastSyncedAt?.getTime() ?? 0) });
 }
 
@@ -167,7 +167,7 @@ export function markedInWords({ marks }: Collection<unknown>): string {
   return changesInWords({ added, changed: all.length - added, removed: 0 });
 }
 
-/** The state in the terms of the engine. */
+/** The state in technical terms. */
 function Engine<T>({ collection, history }: { collection: Collection<T>; history: History }) {
   const { status, id, noun, items, query, last, lastWithChanges } = collection;
   const { rounds } = useHistory(history);
@@ -310,7 +310,7 @@ function ErrorCard<T>(props: { collection: Collection<T>; error: DeltaError; act
 function reportOf(error: DeltaError, key: string | undefined): string {
   const { name, message, code, status, graphCode, requestId, retryable, retryAt, report } = error;
   const fields = { name, message, code, status, graphCode, requestId, retryable, retryAt };
-  return JSON.stringify({ error: fields, report, query: key, page: navigator.userAgent }, null, 2);
+  return JSON.stringify({ error: fields, report, query: key, browser: navigator.userAgent }, null, 2);
 }
 
 /** The last round as a person reads it: "5 new, 1 removed", "no changes" or "failed". */

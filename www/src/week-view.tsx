@@ -41,7 +41,7 @@ export function WeekView({ days, marks, onMove }: WeekProps) {
   const { onKeyDown, stop } = useGrid({ columns, initial, onLeave: onMove, onPage: onMove });
   const hours = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    // Shows the working day, or what is earlier: the first event of the week, or the current hour.
+    // Scrolls to 8:00, or to the first event of the week or the current time if that is earlier.
     const begun = days.flatMap((day) => blocksOf(day, minutesOf)).filter(({ entry }) => entry.day === 1);
     const starts = begun.map(({ start }) => start);
     const isCurrent = days.some(({ date }) => date === now);

@@ -1,5 +1,5 @@
-// A world of the fake Graph, as the demo uses it. In the ordinary build a server has it
-// (http-world.ts), in the static build the page itself (page-world.ts).
+// A world of the fake Graph, as the demo uses it. It is in a server in the ordinary build
+// (http-world.ts), and in the web page in the static build (local-world.ts).
 import type { FakeFaults } from "deltalink/testing";
 import type { ViewId } from "./rounds";
 import type { Reader } from "./session";
@@ -31,7 +31,7 @@ export interface LastingFault {
   kind?: "any" | "delta";
 }
 
-/** The state of the connection to the fake Graph, until somebody changes it. */
+/** The state of the connection to the fake Graph. */
 export interface Conditions {
   /** The delay of each response, in milliseconds. */
   latency: number;

@@ -1,5 +1,5 @@
-// Replaces src/auth.ts of the example: a stub token for a fake Graph in the page. The test reads
-// and sets `window.example`.
+// Replaces src/auth.ts of the example: a stub sign-in for a fake Graph in the web page. The test
+// reads and sets `window.example`.
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 

@@ -1,4 +1,4 @@
-// Runs in the page: opens clients, each on a fake Graph that runs in the page too.
+// Runs in the browser: opens clients, each on a fake Graph that runs there too.
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 

@@ -8,7 +8,7 @@ import "./kit.js";
 const h = React.createElement;
 const root = document.querySelector("#root");
 
-/** Renders an element into the page. `render(element)` of the result replaces it. */
+/** Renders an element. `render(element)` of the result replaces it. */
 function mount(element) {
   const reactRoot = createRoot(root);
   reactRoot.render(element);

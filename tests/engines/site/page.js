@@ -1,4 +1,4 @@
-// Runs the steps of checks.js in a page that the driver of a browser has opened.
+// Runs the steps of checks.js in a tab that the driver of a browser has opened.
 import { checks } from "./checks.js";
 
 window.page = {

@@ -1,4 +1,4 @@
-// A shared worker with a live query, which a page controls by messages.
+// A shared worker with a live query, which a tab controls by messages.
 import { openDelta } from "./deltalink/browser.js";
 
 let contacts;

@@ -1,4 +1,4 @@
-// Writes each TypeScript block of docs/sign-in.md into a file of its own.
+// Writes each TypeScript block of docs/sign-in.md into a separate file.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 
 mkdirSync("blocks");

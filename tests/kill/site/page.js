@@ -19,7 +19,7 @@ window.openQuery = async (world) => {
   window.query = (await window.openClient(world)).query;
 };
 
-/** Runs rounds until the plan stops the page. Without a plan, runs two rounds. */
+/** Runs rounds until the plan stops the tab. Without a plan, runs two rounds. */
 window.runRounds = async (plan) => {
   const { query } = window;
   points.send({ kind: "start", items: await query.all() });

@@ -1,7 +1,7 @@
-// Stops the page at a point, where the test kills it. Loaded before the package, to
+// Stops the tab at a point of a round, where the test kills it. Loaded before the package, to
 // observe the package's transactions.
 //
-// A page stops by a synchronous request that gets no response, so that no more code runs.
+// A tab stops by a synchronous request that gets no response, so that no more code runs.
 {
   const control = new URLSearchParams(location.search).get("control");
   let plan;
@@ -17,7 +17,7 @@
   };
   const stop = () => send({ kind: "stopped" });
 
-  /** Counts how often the page passes the planned point. True at the planned pass. */
+  /** Counts how often the tab passes the planned point. True at the planned pass. */
   const isReached = (point) => {
     return plan?.at === point && (isSweep || plan.point !== "sweep") && (passesLeft -= 1) === 0;
   };

@@ -1,4 +1,5 @@
-// Cases of public bug reports in which 0.1.0 stored wrong rows. tests/README.md lists the numbers.
+// Cases of public bug reports in which 0.1.0 stored wrong rows. tests/README.md lists the cases by
+// their numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";

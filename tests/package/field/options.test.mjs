@@ -1,5 +1,5 @@
-// Rules of Graph's documentation that 0.1.0 did not know, and cases that it delivered or reported
-// wrongly. tests/README.md lists the cases by their numbers.
+// Rules of Graph's documentation that 0.1.0 did not know, and cases in which it delivered or
+// reported something wrong. tests/README.md lists the cases by their numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
@@ -229,12 +229,12 @@ test("case 38: the report names the kind of reset that Graph asks for", async (t
 
 test("case 39: onError decides about an error that would end a round", async (t) => {
   const responses = () => ({ start: [refusal(403, "Forbidden"), delta([{ id: "a" }], "d1")] });
-  for (const [answer, expected] of [
+  for (const [decision, expected] of [
     ["retry", "complete"],
     [{ after: 1 }, "complete"],
     ["stop", "forbidden"],
   ]) {
-    const client = await scripted(t, "/users/delta", responses(), { onError: () => answer });
+    const client = await scripted(t, "/users/delta", responses(), { onError: () => decision });
     assert.equal(await outcome(client.track("/users/delta").sync()), expected);
   }
 });

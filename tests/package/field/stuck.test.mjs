@@ -1,5 +1,5 @@
-// Cases of public bug reports in which the rounds of 0.1.0 never completed again, or ended for a
-// wrong reason. tests/README.md lists the numbers.
+// Cases of public bug reports in which the rounds of 0.1.0 never completed again, or ended with a
+// wrong error. tests/README.md lists the cases by their numbers.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { delta, errorOf, ids, next, outcome, refusal, scripted } from "./script.mjs";
@@ -144,7 +144,7 @@ test("case 14: kinds with $top begin a new listing with smaller pages", async (t
 });
 
 for (const path of ["/education/users/delta", "/education/schools/delta", "/me/contacts/delta"])
-  test(`case 15: a daily full round removes only what Graph never reports as removed, at ${path}`, async (t) => {
+  test(`case 15: only kinds whose removals Graph does not report are listed again daily, at ${path}`, async (t) => {
     t.mock.timers.enable({ apis: ["Date"], now: Date.parse("2026-11-20T08:00:00Z") });
     const client = await scripted(t, path, {
       start: [delta([{ id: "a" }, { id: "b" }], "d1"), delta([{ id: "a" }], "d2")],

@@ -8,8 +8,8 @@ const WEEKS = [
 ];
 
 /**
- * Thirty queries, each with the table that it is compared with. Every fifth is a feed, whose items
- * the page stores itself.
+ * Thirty queries, each with the table that it is compared with. Every fifth is a feed, whose
+ * consumer stores the items (`Copy`).
  */
 const PLANS = Array.from({ length: 30 }, (_, at) => {
   const own = { name: `q${at}`, mirror: at % 5 !== 4 };

@@ -1,5 +1,5 @@
 // The JavaScript that wasm-bindgen writes, as scripts/build.sh wraps it: a function that returns
-// the exports of one instance. Its classes are those of src/web/client.rs.
+// the exports of one instance. Its classes are those of src/web/client.rs and src/web/live.rs.
 import type { DeltaErrorFields, Page, RoundReport } from "deltalink";
 import type { RoundRun } from "../../../../pkg-template/round-run.js";
 
@@ -7,11 +7,17 @@ export interface Api {
   default(input: { module_or_path: WebAssembly.Module }): Promise<unknown>;
   initSync(input: { module: WebAssembly.Module }): unknown;
   Client: new (options: unknown, makeError: (message: string, fields: DeltaErrorFields) => Error) => Client;
+  Schedule: new (id: string, hasPeers: boolean) => Schedule;
+}
+
+export interface Schedule {
+  step(input: object): object[];
 }
 
 export interface Client {
   readonly store_kind: "indexeddb" | "memory" | "custom";
-  open(onClosed: () => void): Promise<void>;
+  readonly account: string;
+  open(onClosed: () => void): Promise<[key: string, syncedAt: number][] | undefined>;
   query(call: string, path: unknown, options: unknown): Query;
   resume(): void;
   close(): Promise<void>;
@@ -20,7 +26,9 @@ export interface Client {
 
 export interface Query {
   readonly key: string;
+  readonly key_hash: string;
   readonly has_mirror: boolean;
+  readonly has_series: boolean;
   readonly window: { daysBack: number; daysAhead: number; timeZone: string } | undefined;
   round(
     options: unknown,
@@ -33,6 +41,12 @@ export interface Query {
   clear(): Promise<void>;
   synced_at(): Promise<number | undefined>;
   get(id: string, completes: boolean): Promise<object | undefined>;
+  changed(
+    ids: string[],
+    series: string[],
+    completes: boolean,
+  ): Promise<{ items: (object | undefined)[]; others: object[] }>;
+  completed(items: object[]): Promise<object[]>;
   count(completes: boolean): Promise<number>;
   all(completes: boolean): Promise<object[]>;
   chunk(

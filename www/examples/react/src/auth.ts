@@ -16,7 +16,7 @@ export async function restore() {
   return account && open(account);
 }
 
-/** `claims` are those that Graph requires of the token. */
+/** `claims`: the claims that Graph requires of the token. */
 export const signIn = async (claims?: string) =>
   (await msal.loginPopup({ scopes, ...(claims && { claims }) })).account;
 

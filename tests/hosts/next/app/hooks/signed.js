@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { init, openDelta } from "deltalink";
 import { DeltaProvider, useDelta, useDeltaClient } from "deltalink/react";
 
-/** The errors of React and the browser, including those before the page is hydrated. */
+/** The errors of React and the browser, including those before hydration. */
 const complaints = [];
 if (typeof window !== "undefined") {
   const { error } = console;

@@ -6,7 +6,7 @@ import { load } from "./compile.mjs";
 
 // Without Web Locks, which some versions of Node have and others lack.
 Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
-const { PageWorld } = await load("www/src/page-world.ts");
+const { LocalWorld } = await load("www/src/local-world.ts");
 
 const request = async (world, url, signal) => {
   const authorization = `Bearer ${await world.token("delegated", false)}`;
@@ -16,7 +16,7 @@ const nextLink = async (response) => (await response.json())["@odata.nextLink"];
 
 /** Each copy refuses a link of the other one if they have not handled the same requests. */
 async function assertEqualCopies(id, world) {
-  const other = new PageWorld(id);
+  const other = new LocalWorld(id);
   const link = await nextLink(await request(world, `${world.root}/contacts/delta`));
   const otherLink = await nextLink(await request(other, `${world.root}/contacts/delta`));
   assert.equal((await request(other, link)).status, 200);
@@ -24,7 +24,7 @@ async function assertEqualCopies(id, world) {
 }
 
 test("a request that is aborted while the journal stores its call reaches each copy of the world", async (context) => {
-  const world = new PageWorld("stored");
+  const world = new LocalWorld("stored");
   const controller = new AbortController();
   await world.token("delegated", false);
   const { add } = IDBObjectStore.prototype;
@@ -40,7 +40,7 @@ test("a request that is aborted while the journal stores its call reaches each c
 });
 
 test("a request that is aborted before the journal stores its call reaches no copy", async (context) => {
-  const world = new PageWorld("waiting");
+  const world = new LocalWorld("waiting");
   const controller = new AbortController();
   const authorization = `Bearer ${await world.token("delegated", false)}`;
   const mock = context.mock.method(IDBObjectStore.prototype, "add");

@@ -1,10 +1,10 @@
-// The world of the static build: the fake Graph of `deltalink/testing` runs in the page.
+// The world of the static build: the fake Graph of `deltalink/testing` runs in the web page.
 //
-// Two tabs, and a page before and after a reload, must show the same world. Otherwise a reload
-// would undo each change, and the fake would refuse each stored link. Every tab has its own copy of
-// the world, which depends only on its calls and their times. So the tabs share a journal of the
-// calls: before a call, a tab repeats what other tabs have called. A SharedWorker would need the
-// journal as well, because it ends with the last tab, and Chrome for Android does not have it.
+// All tabs must show the same world, even after a reload. Otherwise a reload would undo each
+// change, and the fake would refuse each stored link. Every tab has a copy of the world, whose
+// state depends only on the calls and their times. So the tabs share a journal of the calls: before
+// a call, a tab repeats the calls of other tabs. A SharedWorker would need the journal as well,
+// because it ends with the last tab, and Chrome for Android does not have it.
 import { type FakeFaults, type FakeGraph, fakeGraph } from "deltalink/testing";
 import { type Call, type Entry, Journal } from "./journal";
 import type { ViewId } from "./rounds";
@@ -19,8 +19,8 @@ const ROOT = "https://fake-graph.example/v1.0";
  */
 const BUILD = import.meta.url.replace(/.*\//, "");
 /**
- * A page that opens begins a new world if the journal has more calls, is older, or comes from
- * another build. But never while another page shows the world.
+ * A tab that opens begins a new world if the journal has more calls than this, is older, or comes
+ * from another build; but never while another tab shows the world.
  */
 const MAX_CALLS = 2000;
 const MAX_AGE = 6 * 86_400_000;
@@ -122,12 +122,12 @@ type CallName =
   | "setLatency"
   | "setBandwidth";
 
-export class PageWorld implements World {
+export class LocalWorld implements World {
   readonly id: string;
   readonly root = ROOT;
   readonly #journal: Journal;
   #copy: Copy | undefined;
-  /** The number of the last call of the journal that the copy has got. */
+  /** The number of the last call of the journal that was made on the copy. */
   #position = 0;
 
   constructor(id: string) {
@@ -192,7 +192,7 @@ export class PageWorld implements World {
   }
 
   checkAgain(): void {
-    // The world cannot be lost: the page has it.
+    // There is no server that could lose the world.
   }
 
   /** Returns the copy, with all calls of other tabs so far. */
@@ -200,16 +200,19 @@ export class PageWorld implements World {
     return this.#journal.exclusive(() => this.#catchUp());
   }
 
-  /** Appends a call to the journal and makes it. In an object, so that a promise stays pending. */
+  /**
+   * Appends a call to the journal and makes it. Returns the result in an object, so that awaiting
+   * this function does not await a result that is a promise.
+   */
   #call(name: CallName, args: unknown[], signal?: AbortSignal): Promise<{ result: unknown }> {
     return this.#journal.exclusive(async () => {
       const copy = await this.#catchUp();
       signal?.throwIfAborted();
       const call = { at: Date.now(), name, args };
-      // First, so that no tab has seen a call that the journal lacks.
+      // Appends it first, so that no copy has a call that the journal lacks.
       this.#position = await this.#journal.append(call);
-      // All other copies will handle the call. So this one must too, even if the signal has fired
-      // since. An abort only ends the wait for the response.
+      // All other copies will repeat the call, so this one must make it, even if the signal has
+      // fired since. An abort only ends the wait for the response.
       const stop = new AbortController();
       const result = copy.call(call, stop.signal);
       // The caller handles a rejection, but only when the lock is released.
@@ -237,7 +240,7 @@ export class PageWorld implements World {
     return copy;
   }
 
-  /** Whether a page that opens cannot continue with the world of the journal. */
+  /** Whether a tab that opens has to begin a new world. */
   async #mustBegin(): Promise<boolean> {
     const first = await this.#journal.first();
     if (first?.name !== BEGIN) return true;
@@ -256,14 +259,14 @@ export class PageWorld implements World {
   }
 }
 
-/** Makes a call of another tab or an earlier page, whose response nobody needs here. */
+/** Repeats a call of another tab, or of this tab before a reload. Its response is not needed. */
 function repeat(copy: Copy, call: Call): void {
   const stop = new AbortController();
   try {
     const result = copy.call(call, stop.signal);
     if (result instanceof Promise) result.catch(() => undefined);
   } catch {
-    // The call has failed where it was made, too.
+    // The call has failed in the other tab too.
   }
   // The fake has handled the request; this ends the wait for its response.
   stop.abort();
