@@ -45,8 +45,8 @@ impl Limiter {
     }
 
     /// Returns a permit and reserves a request if the scope is idle enough: no request waits, none
-    /// was throttled recently, and at most half of the permits are in use afterwards. Other tabs
-    /// count their own permits for the same mailbox.
+    /// was throttled recently, and at most half of the permits are in use afterwards, because tabs
+    /// that share no slots count their own permits for the same mailbox.
     pub fn try_acquire(self: &Rc<Self>, now: Instant) -> Option<Permit> {
         self.grant();
         let is_free = self.waiting.borrow().is_empty()

@@ -1,4 +1,5 @@
 // Runs all benchmarks, interleaved: `make bench`. options.mjs lists the options.
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -34,7 +35,13 @@ if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base),
 /** The values of earlier times by row and contestant, and how long they took. */
 const earlier = existsSync(options.results)
   ? JSON.parse(readFileSync(options.results, "utf8"))
-  : { minutes: 0, rows: {} };
+  : { minutes: 0, rows: {}, packages: undefined };
+const bytesOf = ({ package: one, base }) => [one, ...(base ? [base] : [])].map((file) => readFileSync(file));
+const packageHash = createHash("sha256")
+  .update(Buffer.concat(bytesOf(options)))
+  .digest("hex");
+if (earlier.packages && earlier.packages !== packageHash)
+  throw new Error(`${options.results} has the values of another package; remove it, or name another file`);
 const measured = [];
 const graph = await startGraph();
 const site = await startSite(folder);
@@ -152,6 +159,6 @@ function withEarlier(minutesNow) {
   });
   const rows = { ...earlier.rows };
   for (const { id, results } of merged) rows[id] = Object.fromEntries(results);
-  writeFileSync(options.results, JSON.stringify({ minutes, rows }));
+  writeFileSync(options.results, JSON.stringify({ minutes, rows, packages: packageHash }));
   return { measured: merged, minutes };
 }
