@@ -61,7 +61,10 @@ export interface RollingWindow {
   daysBack?: number;
   /** The number of days after today. Default 0. At most 1824 together with `daysBack`. */
   daysAhead?: number;
-  /** The time zone of the days, as an IANA name. Default `"UTC"`. */
+  /**
+   * The time zone in which the days begin, as an IANA name. Default `"UTC"`. It does not change the
+   * time zone of the items: see `CalendarOptions.timeZone`, and `deltalink/calendar` to show them.
+   */
   timeZone?: string;
 }
 
@@ -72,8 +75,8 @@ export interface CalendarOptions extends QueryOptions {
   /** The id of a calendar. Default: the default calendar of the user. */
   calendar?: string;
   /**
-   * The time zone of `start` and `end` of the items, for example `"Pacific Standard Time"`. Default
-   * UTC.
+   * The time zone of `start` and `end` of the items: a Windows name such as `"Pacific Standard
+   * Time"`, or one of the IANA names of Graph's page "dateTimeTimeZone resource type". Default UTC.
    */
   timeZone?: string;
   /**

@@ -52,8 +52,13 @@ export interface UseDeltaOptions<T> extends ViewOptions<T> {
 export interface UseDeltaResult<T> {
   /** The items, in order. An item that has not changed is the same object as before. */
   items: readonly T[];
-  /** Whether the mirror has been read. It may be empty: see `status.lastSyncedAt`. */
+  /** Whether the mirror has been read. Before its first round it is empty: see `synced`. */
   ready: boolean;
+  /**
+   * Whether the items are those of a complete round, or of a later state. False until the first
+   * round has ended: only then does an empty list mean that there is nothing.
+   */
+  synced: boolean;
   /** The number of items without `limit`. */
   total: number;
   status: QueryStatus;

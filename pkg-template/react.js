@@ -7,7 +7,7 @@ import { createContext, createElement, useContext, useEffect, useMemo, useSyncEx
 /** @type {QueryStatus} */
 const NEW = Object.freeze({ phase: "new" });
 /** @type {ViewState<any>} */
-const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
+const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
 const noop = () => {};
 const neverChanges = () => noop;
 

@@ -23,6 +23,8 @@ export class Rows {
   /** The items by id. An item that does not change stays the same object. */
   items = new Map();
   isReady = false;
+  /** Whether the items are those of a complete round, or of a later state. */
+  isSynced = false;
   /** Counts the changes of `items`. */
   version = 0;
   /** The error of the last read. */
@@ -49,15 +51,28 @@ export class Rows {
     this.#views.add(view);
     if (this.#stopObserving) return;
     // Observes commits before the first read, so that none is missed.
-    const { changes, ending } = this.#query.state;
-    const stopObserving = changes.observe((batch) => this.#onCommit(batch));
-    const stopWaiting = onAbort(ending, () => this.#end(ending.reason));
-    this.#stopObserving = () => {
-      stopObserving();
-      stopWaiting();
-    };
+    const { changes, ending, status } = this.#query.state;
+    const stops = [
+      changes.observe((batch) => this.#onCommit(batch)),
+      status.subscribe(() => this.#isSyncedLater && this.#onFirstSync()),
+      onAbort(ending, () => this.#end(ending.reason)),
+    ];
+    this.#stopObserving = () => stops.forEach((stop) => stop());
     this.#pending = undefined;
     void this.#read();
+  }
+
+  /** Whether the first complete round has ended after the last read. */
+  get #isSyncedLater() {
+    return !this.isSynced && Boolean(this.#query.state.status.get().lastSyncedAt);
+  }
+
+  /**
+   * Reads everything: if another tab ran the round, its status may arrive before its last commit.
+   */
+  #onFirstSync() {
+    this.#pending = undefined;
+    this.#schedule();
   }
 
   remove(view) {
@@ -80,6 +95,7 @@ export class Rows {
     this.items = new Map();
     this.version += 1;
     this.isReady = false;
+    this.isSynced = false;
     this.error = error;
   }
 
@@ -127,6 +143,7 @@ export class Rows {
     const batch = this.#pending;
     this.#pending = emptyBatch();
     this.#isReading = true;
+    const isSynced = Boolean(this.#query.state.status.get().lastSyncedAt);
     const observed = this.#stopObserving;
     const [result] = await Promise.allSettled([this.#readBatch(batch)]);
     // The rows were dropped meanwhile. Another read may be running.
@@ -141,8 +158,10 @@ export class Rows {
     } else {
       this.error = undefined;
       this.#failures = 0;
+      this.isSynced = isSynced;
       this.#apply(result.value);
-      if (!this.#pending || this.#pending.ids.size || this.#pending.series.size) this.#schedule();
+      if (this.#isSyncedLater) this.#onFirstSync();
+      else if (!this.#pending || this.#pending.ids.size || this.#pending.series.size) this.#schedule();
     }
   }
 
@@ -326,24 +345,23 @@ export class View {
 
   #publish(hasChanged) {
     this.#version = this.#rows.version;
-    const { error, isReady } = this.#rows;
-    const { items, ready, error: before } = this.#state;
-    if (!hasChanged && ready === isReady && before === error) return;
+    const { error, isReady, isSynced } = this.#rows;
+    const { items, ready, synced, error: before } = this.#state;
+    if (!hasChanged && ready === isReady && synced === isSynced && before === error) return;
     const limited = this.#sorted.length > this.#limit ? this.#sorted.slice(0, this.#limit) : this.#sorted;
     const isSame = items.length === limited.length && items.every((item, at) => item === limited[at]);
     this.#set({
       items: isSame ? items : limited,
       ready: isReady,
+      synced: isSynced,
       total: this.#sorted.length,
       ...(error && { error }),
     });
   }
 
   #set(state) {
-    const { items, ready, total, error } = this.#state;
-    const isSame =
-      items === state.items && ready === state.ready && total === state.total && error === state.error;
-    if (isSame) return;
+    const names = /** @type {const} */ (["items", "ready", "synced", "total", "error"]);
+    if (names.every((name) => this.#state[name] === state[name])) return;
     this.#state = Object.freeze(state);
     for (const entry of [...this.#subscribers]) this.#call(entry);
   }
@@ -358,7 +376,7 @@ export class View {
 }
 
 /** @type {ViewState<any>} */
-const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
+const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
 
 /** Compares events by start. The events of a mirror have one time zone, so strings are compared. */
 function byStart(one, other) {

@@ -41,8 +41,13 @@ export interface ViewState<T> {
    * by all views: do not modify them.
    */
   items: readonly T[];
-  /** Whether the mirror has been read. It may be empty: see `status.lastSyncedAt`. */
+  /** Whether the mirror has been read. Before its first round it is empty: see `synced`. */
   ready: boolean;
+  /**
+   * Whether the items are those of a complete round, or of a later state. False until the first
+   * round has ended: only then does an empty list mean that there is nothing.
+   */
+  synced: boolean;
   /** The number of items without `limit`. */
   total: number;
   /** The error of the last read of the store. The items are those of the previous read. */

@@ -11,8 +11,13 @@ export interface UseDeltaOptions<T> extends ViewOptions<T> {
 export interface UseDeltaResult<T> {
   /** The items, in order. An item that has not changed is the same object as before. */
   items: ComputedRef<readonly T[]>;
-  /** Whether the mirror has been read. It may be empty: see `status.value.lastSyncedAt`. */
+  /** Whether the mirror has been read. Before its first round it is empty: see `synced`. */
   ready: ComputedRef<boolean>;
+  /**
+   * Whether the items are those of a complete round, or of a later state. False until the first
+   * round has ended: only then does an empty list mean that there is nothing.
+   */
+  synced: ComputedRef<boolean>;
   /** The number of items without `limit`. */
   total: ComputedRef<number>;
   status: ComputedRef<QueryStatus>;

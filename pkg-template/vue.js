@@ -6,7 +6,7 @@ import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
 /** @type {QueryStatus} */
 const NEW = Object.freeze({ phase: "new" });
 /** @type {ViewState<any>} */
-const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
+const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
 
 /** @type {typeof import("./vue.js").useDelta} */
 export function useDelta(query, options) {
@@ -43,6 +43,7 @@ export function useDelta(query, options) {
   return {
     items: computed(() => state.value.items),
     ready: computed(() => state.value.ready),
+    synced: computed(() => state.value.synced),
     total: computed(() => state.value.total),
     status: computed(() => status.value),
     error: computed(() => state.value.error ?? status.value.error),

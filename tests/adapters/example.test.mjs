@@ -76,15 +76,21 @@ test("the example signs in, follows the calendar, signs in again and signs out",
     window.add("Review", "10");
     return day;
   });
+  /** The row of a meeting: its time in the language and zone of the user, and its subject. */
+  const row = (hour, subject) =>
+    page.evaluate(
+      ([at, text]) => `${new Date(at).toLocaleString()} ${text}`,
+      [`${day}T${hour}:00:00Z`, subject],
+    );
   await page.getByText("Sign in", { exact: true }).click();
-  await shows([`${day} 10:00 Review`, "Ada", "Kim"]);
+  await shows([await row("10", "Review"), "Ada", "Kim"]);
 
   await page.evaluate(async () => {
     window.calendar = window.example.client.events({ window: { daysAhead: 14 } });
     window.add("Stand-up", "09");
     await window.calendar.sync();
   });
-  const rows = [`${day} 09:00 Stand-up`, `${day} 10:00 Review`, "Ada", "Kim"];
+  const rows = [await row("09", "Stand-up"), await row("10", "Review"), "Ada", "Kim"];
   await shows(rows);
 
   await page.evaluate(async () => {

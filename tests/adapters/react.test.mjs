@@ -44,6 +44,25 @@ for (const version of ["react-18", "react-19"]) {
     assert.deepEqual([last.items.length, last.ready, last.total], [3, true, 3]);
   });
 
+  inPage(
+    "no render says that there is nothing before the rows of the first round are there",
+    async (page) => {
+      await page.evaluate(async () => {
+        const { client } = await window.open({ names: ["Kim", "Ada", "Lou"] });
+        window.log = [];
+        window.mount(window.h(window.DeltaProvider, { client }, window.h(window.Names, { log: window.log })));
+      });
+      await page.waitForFunction(() => window.result.synced);
+      const renders = await page.evaluate(() =>
+        window.log.map(({ items, synced }) => [items.length, synced]),
+      );
+      assert.ok(
+        renders.every(([length, synced]) => length === 3 || !synced),
+        `${renders}`,
+      );
+    },
+  );
+
   inPage("a change renders only the row that has changed", async (page) => {
     await page.evaluate(async () => {
       const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;

@@ -33,7 +33,7 @@ const names = ({ items }) => items.map(({ displayName }) => displayName);
 test("a view is empty before its first subscriber, and has all items in order when it is ready", async () => {
   const { client, contacts } = await openSynced(30);
   const view = contacts.view({ orderBy: "displayName" });
-  assert.deepEqual(view.get(), { items: [], ready: false, total: 0 });
+  assert.deepEqual(view.get(), { items: [], ready: false, synced: false, total: 0 });
   assert.equal(view.get(), view.get());
   const state = await stateUntil(view, isReady);
   const expected = (await contacts.all()).map(({ displayName }) => displayName);
@@ -41,6 +41,41 @@ test("a view is empty before its first subscriber, and has all items in order wh
   assert.equal(state.total, 30);
   assert.equal(view.get(), state);
   assert.ok(Object.isFrozen(state));
+  await client.close();
+});
+
+test("a list is synced only when it has all rows of the first round", async () => {
+  const graph = await fakeGraph({ populate: { contacts: 200 }, settings: { pageSize: 20 } });
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  const states = [];
+  const stop = contacts.view().subscribe(({ items, synced }) => states.push([items.length, synced]));
+  await contacts.sync();
+  await until(() => states.at(-1)[1]);
+  assert.deepEqual(states.at(-1), [200, true]);
+  assert.ok(
+    states.filter(([, synced]) => synced).every(([length]) => length === 200),
+    `${states}`,
+  );
+  await contacts.clear();
+  await until(() => !states.at(-1)[1]);
+  assert.deepEqual(states.at(-1), [0, false], "an emptied mirror is not synced");
+  stop();
+  await client.close();
+});
+
+test("a list without items is synced after the first round", async () => {
+  const graph = await fakeGraph({ populate: {} });
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  const view = contacts.view();
+  const stop = view.subscribe(() => {});
+  await until(() => view.get().ready);
+  assert.equal(view.get().synced, false);
+  await contacts.sync();
+  await until(() => view.get().synced);
+  assert.deepEqual(view.get().items, []);
+  stop();
   await client.close();
 });
 

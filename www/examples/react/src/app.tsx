@@ -1,5 +1,6 @@
 import { type ReactNode, useState } from "react";
 import { createRoot } from "react-dom/client";
+import { startOf } from "deltalink/calendar";
 import { DeltaProvider, useDelta, useDeltaClient, useDeltaStatus } from "deltalink/react";
 import { open, restore, signIn, signOut } from "./auth";
 
@@ -8,8 +9,8 @@ const restored = restore();
 
 function Calendar() {
   const { items, status } = useDelta(useDeltaClient()?.events(twoWeeks));
-  const rows = items.map(({ id, start, subject }) => (
-    <li key={id}>{`${start?.dateTime?.slice(0, 16).replace("T", " ")} ${subject}`}</li>
+  const rows = items.map((event) => (
+    <li key={event.id}>{`${startOf(event).toLocaleString()} ${event.subject}`}</li>
   ));
   return <List title={`Calendar: ${status.phase}`} rows={rows} />;
 }
