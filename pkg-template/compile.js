@@ -13,7 +13,7 @@ function checkBuild(module) {
   return module;
 }
 
-// These check the shape of a value: an object of another realm is not an `instanceof` this global.
+// These check the shape of a value: an object of another realm has another class.
 const isModule = (source) => Object.prototype.toString.call(source) === "[object WebAssembly.Module]";
 const isUrl = (source) => typeof source === "string" || typeof source?.href === "string";
 const isResponse = (source) =>

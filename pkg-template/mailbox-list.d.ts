@@ -75,8 +75,9 @@ export interface MailboxList {
    */
   remove(mailbox: string): Promise<boolean>;
   /**
-   * Wakes every mailbox, spread over the `spread` of the registries: call it from `scheduled()`.
-   * Also moves the mailboxes that have another home because `shards` has grown.
+   * Wakes every mailbox within the time that the option `spread` of `RegistryObject` sets: call it
+   * from `scheduled()`. Also moves the mailboxes that belong to another registry since `shards` has
+   * grown.
    */
   tick(): Promise<void>;
   /**

@@ -5,7 +5,7 @@ import { checkNumber } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 import { MAX_ROUND } from "./round-plan.js";
 
-/** The time after which a permit expires, because the mailbox that has it does not release it. */
+/** The time after which a permit expires that its mailbox has not released. */
 const PERMIT_DURATION = MAX_ROUND + 2 * 60_000;
 
 export class PermitBudget {
@@ -58,7 +58,10 @@ export class PermitBudget {
     return this.#free(now) > 0 ? now : first;
   }
 
-  /** The mailbox that waits longest. Keeps its iterator: a new one would pass removed entries. */
+  /**
+   * The mailbox that waits longest. Continues one iterator, because a new one would step over all
+   * removed entries again.
+   */
   #first() {
     let next = this.#inOrder.next();
     if (next.done) next = (this.#inOrder = this.waiting.values()).next();

@@ -3,6 +3,7 @@
 export const SHARDS = 16;
 
 /**
- * Returns the registry with this number. Each call needs another stub: one that failed is broken.
+ * Returns a new stub of the registry with this number. Each call needs a new one, because a failed
+ * call breaks its stub.
  */
 export const registryOf = (registries, shard) => registries.getByName(`registry-${shard}`);

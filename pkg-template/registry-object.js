@@ -56,12 +56,13 @@ export class RegistryObject extends DurableObject {
   }
 
   async tick(shard, shards) {
-    // The list knows the number: a second place for it could have another one.
+    // Stored, because only `mailboxList()` has the option `shards`: an option of this class could
+    // have another value.
     this.ctx.storage.kv.put("shards", checkCount(shards, `shards of tick() of ${OWNER}`));
     const now = Date.now();
     const spread = this.#spread;
     /**
-     * @type {Map<number, string[]>} By its number: the mailboxes that belong to another registry.
+     * @type {Map<number, string[]>} The mailboxes that belong to other registries, by registry.
      */
     const moved = new Map();
     for (const mailbox of this.#names("where due is null")) {

@@ -113,7 +113,7 @@ export function alarmDueAt(rounds: RoundState, subscription: SubscriptionState, 
 
 /**
  * Returns a time that `setAlarm()` accepts: after `now`, and at most a day ahead. workerd refuses
- * times that are centuries ahead, and the end of a running alarm deletes one with the same time. An
- * alarm that comes too early is harmless if it checks what is due.
+ * times that are centuries ahead. When an alarm ends, workerd deletes a next alarm that was set to
+ * the time of the ended one. An alarm that comes too early is harmless if it checks what is due.
  */
 export function alarmTime(at: number, now?: number): number;

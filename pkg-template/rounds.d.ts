@@ -145,11 +145,12 @@ export interface RoundReport {
  * Why a round waits. Minor versions may add reasons. `throttled`: Graph has throttled this query or
  * another one with the same limits (those of a mailbox, or else those of the app in a workload); or
  * the client delays a request to stay within the limits. Successive delays are one entry of
- * `waits`. `server`: a response with a status 5xx or 408. `network`: no response to the
- * client or to the token source. `timeout`: a response that stopped arriving. `offline`: the host
- * has no network. `malformed`: a response that is not a page. `resync`: a full round that Graph
- * demanded is delayed by up to 2 × `retry.base`, so that not all queries start theirs at the same
- * time. `caller`: `onError` returned `{ after }`.
+ * `waits`. `server`: a response with a status 5xx or 408, or a token source that asks to be called
+ * later. `network`: no response to the client or to the token source. `timeout`: a response, or the
+ * rest of one, that did not arrive in time. `offline`: the host has no network. `malformed`: a
+ * response that is not a page. `resync`: a full round that Graph demanded is delayed by up to
+ * 2 × `retry.base`, so that not all queries start theirs at the same time. `caller`: `onError`
+ * returned `{ after }`.
  */
 export type WaitReason =
   "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync" | "caller";

@@ -34,7 +34,7 @@ export async function sendChanges(queue, changes, options) {
 /** @type {typeof import("./send-changes.js").changeBatches} */
 export const changeBatches = (changes, properties) => batchesOf(changes, properties, "changeBatches()");
 
-/** The names that a message has from its change. */
+/** The properties that a message has from its change, or instead of an item that is left out. */
 const RESERVED = ["id", "type", "item", "partial", "reference", "reason"];
 
 function batchesOf(changes, properties = {}, owner) {

@@ -150,7 +150,8 @@ export function subscriptions(options) {
     const { response, secrets } = await send("GET", undefined, undefined, signal);
     if (!response.ok) throw await refusalOf(response, secrets);
     const json = await response.json().catch(() => undefined);
-    // If it is on a later page, Graph refuses the next attempt too.
+    // Reads only the first page. If the subscription is on a later one, Graph refuses the next
+    // attempt too.
     for (const other of json?.value ?? [])
       if (other.resource === resource && other.notificationUrl === url)
         await send("DELETE", other.id, undefined, signal);
@@ -239,7 +240,7 @@ async function readToken(source, request, timeout) {
     const timedOut = new Promise((_, reject) =>
       signal.addEventListener("abort", () => reject(signal.reason)),
     );
-    // A source that throws at once leaves it unused.
+    // If the source throws at once, nothing awaits this promise: its rejection would be unhandled.
     timedOut.catch(() => {});
     const token =
       typeof source === "function"
@@ -255,7 +256,7 @@ async function readToken(source, request, timeout) {
     });
   }
   const accessToken = result?.accessToken ?? result?.token ?? result;
-  // With other characters in it, the host's error for an invalid header would contain the token.
+  // A token with other characters must not get into a header: the host's error would contain it.
   if (typeof accessToken === "string" && /^[\x21-\x7e]+$/.test(accessToken)) return accessToken;
   throw new DeltaError("options.token of subscriptions() returned no usable token", {
     code: "unauthorized",

@@ -47,7 +47,7 @@ Pacific: Apia=Samoa, Auckland=New Zealand, Bougainville=Bougainville, Chatham=Ch
 
 let byName;
 
-/** Returns the IANA name for the name of a Windows zone, in any case; undefined for other names. */
+/** Returns the IANA name for a Windows name, regardless of case; undefined for other names. */
 export function ianaOf(name) {
   byName ??= new Map(
     ZONES.trim()

@@ -58,9 +58,10 @@ impl Default for Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitReason {
-    /// Graph returned 429 or 509.
+    /// Graph has throttled this query or another one of its scope, or the client delays a request
+    /// to stay within the limits.
     Throttled,
-    /// Graph returned 5xx or 408.
+    /// Graph returned 5xx or 408, or the token source asks to be called later.
     Server,
     /// No response arrived.
     Network,

@@ -122,7 +122,7 @@ impl Endpoint {
             if has_empty_segment(link) {
                 return empty_segment(link);
             }
-            // Some documented links begin below the version, others with it.
+            // Some documented relative links begin with the version, others do not contain it.
             let versioned = link
                 .strip_prefix(self.path.as_str())
                 .is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));

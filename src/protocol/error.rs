@@ -24,7 +24,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The caller's signal fired without a reason.
+    /// A page was acknowledged after the consumer had left its round.
     Aborted = "aborted",
     /// No complete response after all attempts.
     Network = "network",

@@ -8,11 +8,11 @@
 //! | [`head`] | finds the nextLink of a page while the page arrives |
 //! | [`applier`] | applies one page: makes a commit from Graph's items |
 //! | [`acknowledge`] | when a page is acknowledged, and the results of `next()`, `ack()` and `return()` |
-//! | [`relation`] | relationship slices, applied to sets |
+//! | [`relation`] | relationships that Graph sends in parts, such as `members@delta` |
 //! | [`recent`] | detects pages that bring nothing new |
 //! | [`known_ids`] | remembers which ids may have rows |
 //! | [`change`] | the changes of a page to the mirror |
-//! | [`names`] | names in a drive, and the rows that rows of the same name displace |
+//! | [`names`] | names in a drive: a row displaces another row with the same name |
 //! | [`sweep`] | removes the rows that a completed round has made obsolete |
 //! | [`refusal`] | the meaning of a response with an error status |
 //! | [`challenge`] | the claims that a 401 or 403 requires |

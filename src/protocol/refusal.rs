@@ -143,8 +143,9 @@ impl Refusal {
         self.wait(now).filter(|_| is_throttle).map(|wait| now + wait)
     }
 
-    /// Whether too many requests of one mailbox were in flight, under any of its names
-    /// (graph-facts 9.15). The code is that of any other throttle.
+    /// Whether Graph throttles because too many requests to one mailbox were in flight. Requests by
+    /// different names of the mailbox count together (graph-facts 9.15). The code is that of any
+    /// other throttle.
     pub fn says_mailbox_concurrency(&self) -> bool {
         self.status == 429
             && self.message.as_deref().is_some_and(|message| message.contains("MailboxConcurrency"))
@@ -171,8 +172,8 @@ impl Refusal {
     }
 
     /// Whether a code or the message says that a token of the link has expired, like
-    /// `Directory_ExpiredPageToken`. Used for links only, because listing everything again is safe
-    /// then.
+    /// `Directory_ExpiredPageToken`. Used for links only: a wrong guess then only lists everything
+    /// again.
     fn says_expired(&self) -> bool {
         let says = |text: &String| {
             let text = text.to_ascii_lowercase();

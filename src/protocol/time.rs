@@ -92,7 +92,7 @@ impl Duration {
 
     /// Its length in whole units of `unit`, rounded up.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "a float becomes an integer saturating")]
+    #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
     pub fn div_ceil(self, unit: Self) -> i64 {
         (self.0 / unit.0).ceil() as i64
     }
@@ -170,7 +170,7 @@ pub fn parse_iso(text: &str) -> Option<Instant> {
 
 /// An instant in the one form that keys use: `2026-11-21T00:00:00Z`, with milliseconds only where
 /// they are not 0.
-#[allow(clippy::cast_possible_truncation, reason = "a float becomes an integer saturating")]
+#[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
 pub fn format_iso(instant: Instant) -> String {
     let ms = instant.0 as i64;
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
@@ -256,7 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_instant_is_formatted_in_one_form_for_every_form_it_is_written_in() {
+    fn every_form_of_an_instant_is_formatted_alike() {
         for text in [
             "2026-11-21",
             "2026-11-21T00:00",

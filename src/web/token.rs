@@ -20,8 +20,8 @@ use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
 use crate::protocol::time::{Duration, Instant};
 
-/// How long before its expiry a token is no longer used, or the last fifth of its lifetime if that
-/// is shorter: a request takes time, and clocks differ.
+/// A token is not used in this last part of its lifetime, or in the last fifth if that is shorter:
+/// a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_millis(300_000.0);
 
 /// The token source of one client.

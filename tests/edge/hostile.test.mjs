@@ -20,7 +20,8 @@ const ABSURD = [
 ];
 
 /**
- * Sends `body`. Leaves the request open without `ends`: a server that refuses it stops reading.
+ * Sends `body`. If `ends` is false, the request stays open: the server has to refuse the body
+ * before it ends.
  */
 async function post(path, body, { ends = true, headers = {} } = {}) {
   const url = new URL(path, await edge.worker.miniflare.ready);

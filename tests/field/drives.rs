@@ -32,7 +32,7 @@ fn a_folder_that_is_deleted_and_made_again_during_the_first_listing_leaves_nothi
     assert_eq!(script.ids(), ["id2", "item0", "root"]);
     assert_eq!(script.state.as_ref().unwrap().count, Some(3));
     assert_eq!(script.changes[5..], ["-id1 ghost", "-item1 ghost"]);
-    // Everything below it is listed again: the folder may only have been renamed.
+    // The next round lists everything again: the removed folder may only have been renamed.
     let items = json!([root(), item("item0", "root", "a"), item("id2", "root", "Folder")]);
     script.on(&start, page(items, "delta d2"));
     script.round().unwrap();
@@ -242,7 +242,7 @@ fn of_three_rows_with_one_name_the_last_one_stays() {
 }
 
 #[test]
-fn a_round_reads_the_names_of_a_drive_once_and_then_only_when_two_rows_have_one() {
+fn a_round_reads_the_names_of_a_drive_once_and_then_only_when_two_rows_have_the_same_name() {
     let mut script = Script::new(drive());
     let start = script.start();
     let items = json!([root(), item("1", "root", "a"), item("2", "root", "b"), item("3", "root", "c")]);
@@ -258,7 +258,7 @@ fn a_round_reads_the_names_of_a_drive_once_and_then_only_when_two_rows_have_one(
     script.on("/d3", page(json!([item("6", "root", "f")]), "delta d4"));
     script.round().unwrap();
     assert_eq!(script.swept_rows, 12);
-    // Another process has committed meanwhile, or this is another page.
+    // After a commit of another process, a round reads all names again.
     script.state.as_mut().unwrap().revision = "of another tab".into();
     script.on("/d4", page(json!([item("7", "root", "g")]), "delta d5"));
     script.round().unwrap();

@@ -97,7 +97,7 @@ async function spoil(name) {
   database.close();
 }
 
-test("a store whose scan() never ends leads to the code store in all(), count() and a sweep", async () => {
+test('all(), count() and a sweep reject with the code "store" if scan() of the store never ends', async () => {
   const chunk = (from) =>
     Array.from({ length: 500 }, (_, at) => [
       `${from} ${String(at).padStart(3, "0")}`,

@@ -366,7 +366,8 @@ const BROKEN = [
 ];
 
 /**
- * Two openings of one table. Each runs its operations in sequence, but not with those of the other.
+ * Two openings of one table. Each runs its own commits one after the other, but does not wait for
+ * those of the other opening.
  */
 function twoLocks() {
   const opened = (shared) => {

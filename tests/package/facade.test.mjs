@@ -196,7 +196,7 @@ async function storeAfterPage(world) {
   return { ...store, commit: async () => true };
 }
 
-test("a store of the caller that fails or returns invalid values leads to the code store", async () => {
+test('a store of the caller that fails or returns invalid values leads to the code "store"', async () => {
   const world = await fake.world({ populate });
   const good = await storeAfterPage(world);
   for (const [invalid, words] of [
@@ -234,7 +234,7 @@ test("a store of the caller that fails or returns invalid values leads to the co
   await client.close();
 });
 
-test("an abort or close() ends the wait for a store that hangs, and a scan() without progress leads to the code store", async () => {
+test('an abort or close() ends the wait for a store that hangs, and a scan() without progress leads to the code "store"', async () => {
   const world = await fake.world({ populate });
   const good = await storeAfterPage(world);
   for (const name of ["load", "rows", "commit"]) {

@@ -130,7 +130,7 @@ test("a database that fails to open is tried again, and the error does not blame
   }
 });
 
-test("a connection that stays lost leads to a retryable error with the code store", async () => {
+test('a connection that stays lost leads to a retryable error with the code "store"', async () => {
   const world = await fake.world({ populate });
   const delta = await client(world);
   globalThis.IDBDatabase.prototype.transaction = () => {

@@ -49,7 +49,7 @@ test("invalid options that JSON omits are rejected, even after a call with valid
   await client.close();
 });
 
-test("more than thirty queries within a second that start at the time of the call are an error with the reason", async () => {
+test("more than thirty queries within a second, each with `start: new Date()`, are refused with the reason", async () => {
   const { client } = await open();
   const call = (ms) =>
     client.events({ start: new Date(1_795_000_000_000 + ms), end: "2027-12-01T00:00:00Z" });

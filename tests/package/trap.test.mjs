@@ -172,8 +172,8 @@ function nestedObject(levels, onRead) {
 }
 
 /**
- * A round whose comparison of an item of this many levels fires the round's own signal in the
- * innermost one, where little of the stack is left.
+ * Runs a round that compares an item of this many levels. Reading the innermost level fires the
+ * signal of the round: little of the stack is left at that point.
  */
 async function abortInAComparison(open, levels) {
   const stop = new AbortController();

@@ -46,7 +46,7 @@ test("changes become messages with their properties, in the order of the changes
   assert.equal(to.batches.length, 1, "no batch without messages");
 });
 
-test("batches have at most 100 messages and the bytes of a batch, counted in UTF-8", async () => {
+test("a batch keeps within Cloudflare's limits of messages and of bytes, counted in UTF-8", async () => {
   const ids = (changes) => changes.map(({ id }) => id);
   for (const [what, count, text, most] of [
     ["small", 1000, "", 100],
@@ -116,7 +116,7 @@ test("wrong arguments of sendChanges() are refused before anything is sent", asy
   assert.deepEqual(changeBatches([upsert("a")]), [[{ id: "a", type: "upsert", item: { id: "a" } }]]);
 });
 
-/** Namespaces whose objects only keep what the list asks of them. `fails` is a mailbox. */
+/** Namespaces whose objects only record their calls. Calls of the mailbox `fails` reject. */
 function objects(fails) {
   const [lists, removed, woken] = [new Map(), [], []];
   const registries = {
@@ -218,7 +218,7 @@ const post = (value) =>
     body: JSON.stringify({ value: [value] }),
   });
 
-test("a genuine notification wakes its mailbox, and one that cannot be woken leads to 503", async () => {
+test("a genuine notification wakes its mailbox, and a mailbox that cannot be woken leads to 503", async () => {
   const { woken, mailboxes } = objects("bob");
   const receive = async (mailbox, change) => {
     const clientState = await clientStateFor(SECRET, mailbox);
@@ -248,7 +248,7 @@ test("wrong options of receiveNotifications() are refused", async () => {
     await assert.rejects(receiveNotifications(post({}), options), badRequest(message));
 });
 
-test("the planning refuses a state without its numbers, and limits and spreads that are none", () => {
+test("the planning refuses a state without its numbers, and invalid limits and spreads", () => {
   const state = workers.NO_ROUNDS;
   for (const [call, message] of [
     [

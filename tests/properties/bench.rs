@@ -104,8 +104,8 @@ pub struct Bench {
     stored_throttle: Option<(Instant, Instant)>,
     /// The earliest time at which Graph permits a request.
     floor: Instant,
-    /// The earliest time that the next process knows, if the store failed to store the last
-    /// throttle.
+    /// The `floor` of the next process, if the store failed to store the last throttle: that
+    /// process knows only earlier throttles.
     known_floor: Option<Instant>,
     /// Every link that Graph sent.
     sent_links: HashSet<String>,

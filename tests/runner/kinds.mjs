@@ -52,7 +52,7 @@ export function node(name, command, more = {}) {
 function counted(name, { code, output }, read, notes = () => []) {
   const tests = read(output);
   const failed = tests.some(({ outcome }) => outcome === "failed");
-  // Without a failed test, a program that does not compile or crashes counts as one.
+  // A program that fails without a failed test, or before its last test, counts as a failed test.
   if (code !== 0 && (!failed || isCutShort(output))) {
     tests.push({ name, outcome: "failed", message: `ended with ${code}\n${problem(output)}` });
   }

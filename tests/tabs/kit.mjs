@@ -78,7 +78,7 @@ export const leads = (page) =>
     const name = `deltalink live | ${window.query.key}`;
     const { held } = await navigator.locks.query();
     const holder = held.find((lock) => lock.name === name)?.clientId;
-    // A client id is known only as that of the holder of a lock.
+    // A tab finds its own client id only as the holder of a lock.
     const own = await navigator.locks.request("own id", async () => {
       const { held } = await navigator.locks.query();
       return held.find(({ name }) => name === "own id").clientId;

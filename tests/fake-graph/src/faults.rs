@@ -378,7 +378,7 @@ impl World {
                 }
             }
             "poisoned" => {
-                // A link of the service that it always refuses (graph-facts 2.4).
+                // From now on the service refuses this link, which it has sent (graph-facts 2.4).
                 failure.status = status.unwrap_or(500);
                 if let Some(token) = token.and_then(|t| self.issued_links.get_mut(t)) {
                     token.poison = Some((failure.status, failure.code.clone()));
@@ -422,8 +422,8 @@ impl World {
                 // anomaly 1). After `cycle` pages the link leads back to the page at which the rule
                 // began.
                 let cycle = fault.number("cycle").unwrap_or(1).max(1);
-                // Not into another round, which would end in its deltaLink and hide the rest of
-                // this one.
+                // The link must not lead into another round: that round would end in its deltaLink,
+                // and the rest of this round would never be listed.
                 let round =
                     |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };
                 let anchor =

@@ -128,7 +128,7 @@ fn an_invalid_page_size_or_time_zone_is_refused() {
 }
 
 #[test]
-fn query_overrides_a_rule() {
+fn the_option_query_overrides_the_rules_of_a_kind() {
     let query = vec![("$expand".into(), "singleValueExtendedProperties($filter=id eq 'x')".into())];
     let query = events(Options { query, ..week() }).unwrap();
     assert!(
@@ -172,7 +172,7 @@ fn a_select_always_contains_the_required_properties_of_its_kind() {
 }
 
 #[test]
-fn a_preference_for_minimal_is_the_option() {
+fn the_preference_return_minimal_equals_the_option_minimal() {
     let by_option = track("/users/delta", Options { minimal: true, ..Options::default() }).unwrap();
     for value in ["return=minimal", "Return=Minimal"] {
         let query =
@@ -443,7 +443,7 @@ fn every_option_that_changes_the_items_changes_the_key() {
 }
 
 #[test]
-fn no_name_can_make_one_key_of_two() {
+fn no_name_gives_two_queries_the_same_key() {
     let named = |name: &str| events(Options { name: Some(name.into()), ..week() }).unwrap();
     let feed = events(Options { name: Some("a".into()), feed: true, ..week() }).unwrap();
     assert_ne!(key(&named("a | feed")), key(&feed));
@@ -467,7 +467,7 @@ fn queries_that_list_only_a_part_are_known() {
 }
 
 #[test]
-fn outlook_has_no_sync_from_now_on() {
+fn outlook_refuses_a_round_from_latest() {
     let query = vec![("$deltatoken".to_owned(), "latest".to_owned())];
     let refused =
         track("/me/mailFolders/inbox/messages/delta", Options { query: query.clone(), ..Options::default() });
