@@ -74,9 +74,10 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
 export interface FailureLogEntry {
   /**
    * `open`: `token()` or `query()` has thrown, or the client could not be opened. `deliver`: a call
-   * of `deliver()` has rejected. `subscription`: it was not made or renewed.
+   * of `deliver()` has rejected. `subscription`: it was not made or renewed. `budget`: a call of
+   * `acquire()` has rejected, for example because the binding is that of another class.
    */
-  event: "open" | "deliver" | "subscription";
+  event: "open" | "deliver" | "subscription" | "budget";
   level: "warn";
   time: Date;
   /** The message of the error, at most 500 characters. */

@@ -10,6 +10,8 @@ import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
 
 const OWNER = "MailboxObject";
+/** The change of the state when the budget answers after a failure: the back-off has ended. */
+const BUDGET_ANSWERS = { lastError: undefined, notBefore: 0 };
 /** @type {import("./mailbox-list.js").MailboxState} */
 const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
 
@@ -54,7 +56,11 @@ export class MailboxObject extends DurableObject {
   }
 
   async usePermit() {
-    if (this.#running !== undefined || !plan.isRoundDue(this.#state)) return false;
+    if (this.#running !== undefined) return false;
+    const { requestedRounds, fulfilledRounds } = this.#state;
+    // The back-off was one for the budget, which now answers.
+    if (this.#isBudgetDown() && requestedRounds > fulfilledRounds) this.#write(BUDGET_ANSWERS);
+    if (!plan.isRoundDue(this.#state)) return false;
     this.#permit = "held";
     await this.#setAlarm();
     return true;
@@ -109,7 +115,7 @@ export class MailboxObject extends DurableObject {
     // If the mailbox is removed, and maybe added again, another alarm begins from the start.
     const { signal } = this.#stop;
     const isHeld = plan.isRoundDue(this.#state) && (await this.#acquirePermit(mailbox));
-    const waitsForPermit = this.#permit === "waiting";
+    const waitsForPermit = this.#waitsForPermit();
     // Subscribes before the round, so that a notification reports every change after it.
     if (!signal.aborted && plan.maySubscribe(this.#state, { waitsForPermit })) await this.#subscribe(mailbox);
     const runs = isHeld && !signal.aborted && plan.isRoundDue(this.#state);
@@ -119,18 +125,35 @@ export class MailboxObject extends DurableObject {
   }
 
   async #acquirePermit(mailbox) {
-    const { budget } = this.#options;
+    const { budget, backOff } = this.#options;
     if (!budget) return true;
-    // Without an answer, the alarm asks again.
-    const isAcquired =
-      this.#holdsPermit() ||
-      (await budgetOf(budget)
-        .acquire(mailbox)
-        .catch(() => false));
+    const { signal } = this.#stop;
+    let isAcquired = this.#holdsPermit();
+    try {
+      if (!isAcquired) isAcquired = await budgetOf(budget).acquire(mailbox);
+      if (this.#isBudgetDown()) this.#write(BUDGET_ANSWERS);
+    } catch (error) {
+      // Meanwhile the mailbox may have been removed, or the budget may have granted the permit.
+      if (!signal.aborted && !this.#holdsPermit()) {
+        const failures = this.#state.failures + 1;
+        const notBefore = plan.backOffTime(error, failures, { backOff });
+        const lastError = { code: "budget", message: messageOf(error), at: Date.now() };
+        this.#write({ failures, notBefore, lastError });
+        this.#logFailure("budget", mailbox, error, notBefore);
+      }
+    }
     // The budget may have granted it while its answer was on the way.
     const isHeld = isAcquired || this.#holdsPermit();
     this.#permit = isHeld ? undefined : "waiting";
     return isHeld;
+  }
+
+  #isBudgetDown() {
+    return this.#state.lastError?.code === "budget";
+  }
+
+  #waitsForPermit() {
+    return this.#permit === "waiting" || this.#isBudgetDown();
   }
 
   #holdsPermit() {
@@ -157,7 +180,8 @@ export class MailboxObject extends DurableObject {
     const { mailbox } = this.#state;
     const isPolled = mailbox === undefined || !this.#subscription(mailbox);
     const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
-    const at = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#permit === "waiting" });
+    const dueAt = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#waitsForPermit() });
+    const at = this.#isBudgetDown() ? Math.min(dueAt, plan.roundDueAt(this.#state)) : dueAt;
     const pending = await this.ctx.storage.getAlarm();
     if (at < (pending ?? Infinity) || (replaces && at < Infinity))
       await this.ctx.storage.setAlarm(plan.alarmTime(at));

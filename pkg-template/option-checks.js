@@ -38,12 +38,17 @@ export function readFunction(options, name, owner, isOptional = false) {
   throw badRequest(`options.${name} of ${owner} must be a function, got ${typeOf(value)}`);
 }
 
-/** Returns a binding of Durable Objects, or undefined if it is missing and optional. */
+/**
+ * Returns a binding of Durable Objects, or undefined if it is missing and optional. Every property
+ * of a stub is a function, except for the `id` of a Durable Object. A binding has no `id`.
+ */
 export function readNamespace(options, name, owner, isOptional = false) {
   const value = options?.[name];
-  if (typeof value?.getByName === "function" || (isOptional && value === undefined)) return value;
+  const isStub = value?.id !== undefined;
+  if (typeof value?.getByName === "function" && !isStub) return value;
+  if (isOptional && value === undefined) return value;
   throw badRequest(
-    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.MAILBOXES, got ${typeOf(value)}`,
+    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.MAILBOXES, got ${isStub ? "a stub" : typeOf(value)}`,
   );
 }
 

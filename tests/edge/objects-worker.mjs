@@ -1,7 +1,16 @@
-// A Worker with the smallest subclasses of deltalink/durable-objects: mailboxes without a budget, a
-// registry and subscriptions, whose changes go to the test.
+// A Worker with small subclasses of deltalink/durable-objects: mailboxes without a registry, whose
+// changes go to the test. The name of a mailbox chooses its options.
 import { DurableObject } from "cloudflare:workers";
 import { BudgetObject, MailboxObject, RegistryObject } from "deltalink/durable-objects";
+
+/** What the test has set by the route `set`. */
+const settings = {};
+
+/** Options of mailboxes with these names. */
+const optionsOf = (env) => ({
+  "budget down": { budget: env.BUDGET },
+  "budget wrong": { budget: env.PROBE },
+});
 
 export class Mailbox extends MailboxObject {
   constructor(ctx, env) {
@@ -27,6 +36,7 @@ export class Mailbox extends MailboxObject {
         console.log("failure", JSON.stringify({ event, code, message, retryAt }));
         throw new Error("a mistake in log()");
       },
+      ...optionsOf(env)[ctx.id.name],
     });
   }
 
@@ -44,11 +54,22 @@ export class Mailbox extends MailboxObject {
   }
 }
 
+export class Budget extends BudgetObject {
+  constructor(ctx, env) {
+    super(ctx, env, { mailboxes: env.MAILBOXES });
+  }
+
+  async acquire(mailbox) {
+    if (settings.budget === "down") throw new Error("the budget is overloaded");
+    return super.acquire(mailbox);
+  }
+}
+
 const [token, query, deliver] = [() => () => "", () => {}, async () => {}];
 const good = { token, query, deliver };
 const namespace = { getByName() {} };
 const both = { mailboxes: namespace, registries: namespace };
-/** Wrong options: the class, and what it gets. */
+/** Wrong options: the class, and what it gets. The names of bindings in an array become stubs. */
 const WRONG = {
   "no options": [MailboxObject, undefined],
   "no token": [MailboxObject, { query, deliver }],
@@ -56,7 +77,9 @@ const WRONG = {
   "no deliver": [MailboxObject, { token, query }],
   "a subscription that is none": [MailboxObject, { ...good, subscription: { resource: "users" } }],
   "a log that is none": [MailboxObject, { ...good, log: true }],
-  "a budget that is a stub": [MailboxObject, { ...good, budget: { acquire() {} } }],
+  "a budget that is a stub": [MailboxObject, { ...good, budget: ["BUDGET"] }],
+  "a budget that is a service": [MailboxObject, { ...good, budget: "END" }],
+  "mailboxes that are a stub": [BudgetObject, { mailboxes: ["MAILBOXES"] }],
   "a pause in words": [MailboxObject, { ...good, pause: "2 s" }],
   "no back-off": [MailboxObject, { ...good, backOff: 0 }],
   "no mailboxes": [RegistryObject, { registries: namespace }],
@@ -72,8 +95,12 @@ const WRONG = {
 export class Probe extends DurableObject {
   async errorOf(name) {
     const [Class, options] = WRONG[name];
+    const real = Object.entries(options ?? {}).map(([key, value]) => {
+      if (Array.isArray(value)) return [key, this.env[value[0]].getByName("one")];
+      return [key, this.env[value] ?? value];
+    });
     try {
-      new Class(this.ctx, this.env, options);
+      new Class(this.ctx, this.env, options && Object.fromEntries(real));
       return null;
     } catch ({ name, code, message }) {
       return { name, code, message };
@@ -85,6 +112,10 @@ export default {
   async fetch(request, { MAILBOXES, PROBE }) {
     const { pathname, searchParams } = new URL(request.url);
     const [, method, name] = decodeURIComponent(pathname).split("/");
+    if (method === "set") {
+      settings[name] = searchParams.get("value");
+      return Response.json(null);
+    }
     if (method === "errors") {
       const probe = PROBE.getByName("probe");
       const names = Object.keys(WRONG);

@@ -21,6 +21,7 @@ before(async () => {
   const options = {
     durableObjects: {
       MAILBOXES: { className: "Mailbox", useSQLite: true },
+      BUDGET: { className: "Budget", useSQLite: true },
       PROBE: { className: "Probe", useSQLite: true },
     },
     bindings: { TOKEN: world.tokens.app, ENDPOINT: world.root },
@@ -50,6 +51,7 @@ const untilCurrent = (mailbox) =>
     const found = await call("status", mailbox);
     return found.phase === "current" || JSON.stringify(found);
   });
+const set = (name, value) => call("set", name, value);
 const namesOf = (mailbox) => delivered.filter((one) => one.mailbox === mailbox).flatMap(({ names }) => names);
 
 test("a mailbox without a budget, a registry and a subscription runs a round when it is woken", async () => {
@@ -121,6 +123,28 @@ test("an error before the round is in the status and in the log, and the mailbox
   assert.match(error, /options.subscription of MailboxObject must return a resource, .* got undefined$/);
 });
 
+test("a budget that does not answer is in the status and in the log, and the mailbox asks again", async () => {
+  for (const [name, message] of [
+    ["budget down", /^the budget is overloaded$/],
+    ["budget wrong", /does not implement the method "acquire"/],
+  ]) {
+    failures.length = 0;
+    await set("budget", "down");
+    await call("wake", name, name);
+    await until(() => failures.length > 1 || "not asked again");
+    assert.deepEqual([...new Set(failures.map(({ event }) => event))], ["budget"]);
+    assert.match(failures[0].message, message);
+    const { lastError, phase, nextTry } = await call("status", name);
+    assert.deepEqual([lastError.code, phase], ["budget", "failed"]);
+    assert.match(lastError.message, message);
+    assert.ok(nextTry > 0);
+  }
+  await call("remove", "budget wrong");
+  await set("budget", "up");
+  await untilCurrent("budget down");
+  assert.equal((await call("status", "budget down")).lastError, undefined);
+});
+
 test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
   await call("wake", "c", "c");
   await untilCurrent("c");
@@ -145,7 +169,9 @@ test("wrong options of the three classes and an empty name are errors that say w
     "no deliver": /^options.deliver of MailboxObject must be a function, got undefined$/,
     "a subscription that is none": /^options.subscription of MailboxObject must be .* got an object$/,
     "a log that is none": /^options.log of MailboxObject must be a function, got a boolean$/,
-    "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got an object$/,
+    "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got a stub$/,
+    "a budget that is a service": /^options.budget of MailboxObject must be a binding of .* got a \w+$/,
+    "mailboxes that are a stub": /^options.mailboxes of BudgetObject must be a binding of .* got a stub$/,
     "a pause in words": /^options.pause of MailboxObject must be a number of at least 0, got a string$/,
     "no back-off": /^options.backOff of MailboxObject must be a number of at least 1, got 0$/,
     "no mailboxes": /^options.mailboxes of RegistryObject must be a binding .* got undefined$/,
