@@ -178,7 +178,7 @@ export class MailboxObject extends DurableObject {
   /** Sets the alarm for the next due time. With `replaces` also if an earlier one is pending. */
   async #setAlarm(replaces = false) {
     const { mailbox } = this.#state;
-    const isPolled = mailbox === undefined || !this.#subscription(mailbox);
+    const isPolled = mailbox === undefined || this.#isPolled(mailbox);
     const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
     const dueAt = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#waitsForPermit() });
     const at = this.#isBudgetDown() ? Math.min(dueAt, plan.roundDueAt(this.#state)) : dueAt;
@@ -186,6 +186,15 @@ export class MailboxObject extends DurableObject {
     if (at < (pending ?? Infinity) || (replaces && at < Infinity))
       await this.ctx.storage.setAlarm(plan.alarmTime(at));
     else if (replaces && pending !== null) await this.ctx.storage.deleteAlarm();
+  }
+
+  /** Also if `subscription()` fails: `#subscribe()` reports that before the next round. */
+  #isPolled(mailbox) {
+    try {
+      return !this.#subscription(mailbox);
+    } catch {
+      return true;
+    }
   }
 
   /** Runs a round. Resolves to the end of the throttle if Graph throttled it. */
@@ -240,7 +249,10 @@ export class MailboxObject extends DurableObject {
     const { signal } = this.#stop;
     try {
       const push = await this.#push(mailbox);
-      if (!push) return;
+      if (!push) {
+        if (subscribeFailures) this.#write({ subscribeFailures: 0, subscribeError: undefined });
+        return;
+      }
       const made = await push.ensure(subscription, { renew: Date.now() >= subscribeAt, signal });
       // If the mailbox was removed meanwhile, its state does not have this subscription.
       if (signal.aborted) await push.delete(made);

@@ -10,6 +10,12 @@ const settings = {};
 const optionsOf = (env) => ({
   "budget down": { budget: env.BUDGET },
   "budget wrong": { budget: env.PROBE },
+  "no resource": { subscription: () => ({ notificationUrl: "https://x.example" }) },
+  "no address": {
+    subscription() {
+      throw new Error("there is no address");
+    },
+  },
 });
 
 export class Mailbox extends MailboxObject {
@@ -21,8 +27,6 @@ export class Mailbox extends MailboxObject {
         if (mailbox === "feed") return client.track("/users/delta", { mirror: false });
         return client.track("/users/delta", mailbox === "wrong" ? { top: 2 } : {});
       },
-      subscription: (mailbox) =>
-        mailbox === "no resource" ? { notificationUrl: "https://x.example" } : undefined,
       async deliver(mailbox, changes) {
         const body = JSON.stringify({ mailbox, names: changes.map(({ item }) => item.displayName) });
         const response = await env.END.fetch("http://end", { method: "POST", body });
@@ -31,9 +35,9 @@ export class Mailbox extends MailboxObject {
       endpoint: env.ENDPOINT,
       pause: 10,
       backOff: 20,
-      log({ event, code, message, retryAt }) {
+      log({ mailbox, event, code, message, retryAt }) {
         if (event === "round") return;
-        console.log("failure", JSON.stringify({ event, code, message, retryAt }));
+        console.log("failure", JSON.stringify({ mailbox, event, code, message, retryAt }));
         throw new Error("a mistake in log()");
       },
       ...optionsOf(env)[ctx.id.name],

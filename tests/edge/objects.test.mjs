@@ -51,6 +51,7 @@ const untilCurrent = (mailbox) =>
     const found = await call("status", mailbox);
     return found.phase === "current" || JSON.stringify(found);
   });
+const failuresOf = (name) => failures.filter(({ mailbox }) => mailbox === name);
 const set = (name, value) => call("set", name, value);
 const namesOf = (mailbox) => delivered.filter((one) => one.mailbox === mailbox).flatMap(({ names }) => names);
 
@@ -89,7 +90,7 @@ test("a page whose changes were refused is delivered again, also if log() throws
   assert.equal(new Set(namesOf("b")).size, 6);
   await until(() => failures.length > 1 || "the failures were not logged");
   const [{ retryAt, ...failure }] = failures;
-  assert.deepEqual(failure, { event: "deliver", message: "the consumer responded with 503" });
+  assert.deepEqual(failure, { mailbox: "b", event: "deliver", message: "the consumer responded with 503" });
   assert.ok(Date.parse(retryAt) > 0);
   assert.deepEqual([...new Set(failures.map(({ event }) => event))], ["deliver"], "no alarm has failed");
 });
@@ -108,19 +109,34 @@ test("an error before the round is in the status and in the log, and the mailbox
     ["throws", "bad-request", /^a mistake of the app$/],
     ["wrong", "bad-request", /^options.top is refused by Graph on user/],
   ]) {
-    failures.length = 0;
     await call("wake", name, name);
-    await until(() => failures.length > 0 || "not logged");
-    assert.equal(failures[0].event, "open");
-    assert.match(failures[0].message, message);
+    await until(() => failuresOf(name).length > 0 || "not logged");
+    assert.equal(failuresOf(name)[0].event, "open");
+    assert.match(failuresOf(name)[0].message, message);
     const { lastError, failures: count } = await call("status", name);
     assert.equal(lastError.code, code);
     assert.match(lastError.message, message);
     assert.ok(count > 0);
     await call("remove", name);
   }
-  const { error } = await call("wake", "no resource", "no resource");
-  assert.match(error, /options.subscription of MailboxObject must return a resource, .* got undefined$/);
+});
+
+test("an error of subscription() is in the status and in the log, and the mailbox is polled", async () => {
+  for (const [name, message] of [
+    ["no resource", /options.subscription of MailboxObject must return a resource, .* got undefined$/],
+    ["no address", /^there is no address$/],
+  ]) {
+    assert.equal(await call("wake", name, name), null);
+    await untilCurrent(name);
+    const { subscribeError, items } = await call("status", name);
+    assert.match(subscribeError, message);
+    assert.equal(items, 6);
+    assert.deepEqual(
+      failuresOf(name).map(({ event }) => event),
+      ["subscription"],
+    );
+    await call("remove", name);
+  }
 });
 
 test("a budget that does not answer is in the status and in the log, and the mailbox asks again", async () => {
@@ -128,12 +144,11 @@ test("a budget that does not answer is in the status and in the log, and the mai
     ["budget down", /^the budget is overloaded$/],
     ["budget wrong", /does not implement the method "acquire"/],
   ]) {
-    failures.length = 0;
     await set("budget", "down");
     await call("wake", name, name);
-    await until(() => failures.length > 1 || "not asked again");
-    assert.deepEqual([...new Set(failures.map(({ event }) => event))], ["budget"]);
-    assert.match(failures[0].message, message);
+    await until(() => failuresOf(name).length > 1 || "not asked again");
+    assert.deepEqual([...new Set(failuresOf(name).map(({ event }) => event))], ["budget"]);
+    assert.match(failuresOf(name)[0].message, message);
     const { lastError, phase, nextTry } = await call("status", name);
     assert.deepEqual([lastError.code, phase], ["budget", "failed"]);
     assert.match(lastError.message, message);
