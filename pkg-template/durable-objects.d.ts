@@ -20,7 +20,8 @@ export interface BudgetStub {
 export interface MailboxOptions<T extends { id: string } = { id: string }> {
   /**
    * Returns the token source. Called for each round: make a source, or its cache, outside of this
-   * function. If the source has no `account`, the name of the mailbox is used.
+   * function. An `account` of the source is ignored: the account is the name of the mailbox, so
+   * that another source continues the same mirror.
    */
   token(mailbox: string): TokenSource;
   /**

@@ -328,8 +328,9 @@ export class MailboxObject extends DurableObject {
     const graph = this.#graph(mailbox);
     const client = await openDelta({
       ...graph,
-      // The storage has no other account.
-      account: graph.token?.account ?? mailbox,
+      // The storage has no other account. That of the token source is the client id, which may
+      // change: the mirror would begin again.
+      account: mailbox,
       store: new DurableObjectStore(this.ctx.storage),
       // Short waits only: for longer ones there is the alarm, which does not keep the object in
       // memory.

@@ -16,6 +16,12 @@ const optionsOf = (env) => ({
       throw new Error("there is no address");
     },
   },
+  "new client": {
+    token: () =>
+      Object.assign(() => env.TOKEN, {
+        account: `client ${(settings.clients = (settings.clients ?? 0) + 1)}`,
+      }),
+  },
 });
 
 export class Mailbox extends MailboxObject {

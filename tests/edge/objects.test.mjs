@@ -139,6 +139,14 @@ test("an error of subscription() is in the status and in the log, and the mailbo
   }
 });
 
+test("a token source with another account continues the same mirror", async () => {
+  await call("wake", "new client", "new client");
+  await untilCurrent("new client");
+  await call("wake", "new client", "new client");
+  await until(async () => (await call("status", "new client")).fulfilledRounds === 2 || "no second round");
+  assert.equal(namesOf("new client").length, 6);
+});
+
 test("a budget that does not answer is in the status and in the log, and the mailbox asks again", async () => {
   for (const [name, message] of [
     ["budget down", /^the budget is overloaded$/],
