@@ -8,7 +8,7 @@ import type { Change, Cloud, DeltaClient, DeltaErrorCode, DeltaFeed, LogEntry } 
 import type { TokenSource } from "deltalink";
 import type { fetch } from "./host.js";
 import type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
-import type { SubscriptionOptions } from "./notifications.js";
+import type { Subscription, SubscriptionOptions } from "./notifications.js";
 
 /** The methods of a `BudgetObject` that mailboxes call. */
 export interface BudgetStub {
@@ -75,8 +75,8 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
 export interface FailureLogEntry {
   /**
    * `open`: `token()` or `query()` has thrown, or the client could not be opened. `deliver`: a call
-   * of `deliver()` has rejected. `subscription`: it was not made or renewed. `budget`: a call of
-   * `acquire()` has rejected, for example because the binding is that of another class.
+   * of `deliver()` has rejected. `subscription`: it was not made, renewed or deleted. `budget`: a
+   * call of `acquire()` has rejected, for example because the binding is that of another class.
    */
   event: "open" | "deliver" | "subscription" | "budget";
   level: "warn";
@@ -89,6 +89,16 @@ export interface FailureLogEntry {
   code?: DeltaErrorCode;
   /** Graph's id of the request, for Microsoft's support. */
   requestId?: string;
+}
+
+/** The subscriptions of a removed mailbox that Graph has not deleted yet. */
+export interface RemovedSubscriptions {
+  mailbox: string;
+  subscriptions: Subscription[];
+  /** The number of consecutive attempts that failed. */
+  failures: number;
+  /** When to delete them, in milliseconds since 1970. */
+  at: number;
 }
 
 /**
@@ -118,11 +128,15 @@ export class MailboxObject<Env = unknown> extends DurableObject<Env> {
   wake(mailbox: string): Promise<void>;
   /** Requests a round, and renews the subscription if its id is in `renew`. */
   notify(renew?: string[]): Promise<void>;
-  /** Stops a running round, and deletes the subscription and everything that is stored. */
+  /**
+   * Stops a running round, and deletes everything that is stored, also tables, keys and the alarm
+   * of a subclass. The alarm then deletes the subscription at Graph, again with back-off if that
+   * fails, until the subscription has expired.
+   */
   remove(): Promise<void>;
   /** Returns an item of the mirror. Undefined if there is none with this id, or no mirror. */
   item(id: string): Promise<object | undefined>;
-  status(): MailboxStatus;
+  status(): MailboxStatus & { removing?: RemovedSubscriptions };
   /** Called by the budget: takes a permit. Returns false if the mailbox no longer needs it. */
   usePermit(): Promise<boolean>;
   alarm(): Promise<void>;

@@ -9,21 +9,35 @@ import { DAY } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
 
+/**
+ * @typedef {import("./mailbox-list.js").MailboxState & {
+ *   removing?: import("./durable-objects.js").RemovedSubscriptions;
+ * }} State
+ */
+
 const OWNER = "MailboxObject";
 /** The change of the state when the budget answers after a failure: the back-off has ended. */
 const BUDGET_ANSWERS = { lastError: undefined, notBefore: 0 };
-/** @type {import("./mailbox-list.js").MailboxState} */
-const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
+const NOT_SUBSCRIBED = { subscribeAt: 0, subscribeFailures: 0, subscribeError: undefined };
+/** @type {State} */
+const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, ...NOT_SUBSCRIBED };
 
 /** The code of an error that is not a DeltaError, by what has thrown it. */
 const CODES = { open: "bad-request", round: "internal", deliver: "deliver" };
+
+/** Options that `subscriptions()` requires and its `delete()` does not use. */
+const UNUSED = {
+  resource: "users",
+  notificationUrl: "https://unused.invalid",
+  clientState: "unused by delete",
+};
 
 /**
  * Rounds run in the alarm, of which Cloudflare runs one at a time. The other methods only store
  * that a round is requested, and set the alarm.
  */
 export class MailboxObject extends DurableObject {
-  /** @type {import("./mailbox-list.js").MailboxState} */
+  /** @type {State} */
   #state;
   /**
    * @type {number | undefined} The value of `requestedRounds` at the start of the running round.
@@ -79,21 +93,21 @@ export class MailboxObject extends DurableObject {
 
   async remove() {
     const { mailbox, subscription } = this.#state;
-    this.#state = { ...INITIAL_STATE };
+    const removing = this.#removingWith(mailbox, subscription);
+    this.#state = { ...INITIAL_STATE, ...(removing && { removing }) };
     this.#stop.abort(new Error("this mailbox was removed"));
     this.#stop = new AbortController();
     const isHeld = this.#holdsPermit();
     // A mailbox that is added again must not wait for this round.
     this.#running = this.#permit = undefined;
     await this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
-    if (mailbox === undefined) return;
+    const deleted = this.ctx.storage.deleteAll();
+    // Stored in the same commit, because nothing is awaited before it: the subscription must be
+    // known until Graph has deleted it.
+    if (removing) this.#store();
+    await deleted;
+    await this.#setAlarm();
     if (isHeld) await this.#releasePermit(mailbox);
-    // If Graph keeps the subscription, its notifications are ignored until it expires.
-    if (subscription)
-      await this.#push(mailbox)
-        .then((push) => push?.delete(subscription))
-        .catch(() => {});
   }
 
   async item(id) {
@@ -110,8 +124,9 @@ export class MailboxObject extends DurableObject {
   }
 
   async alarm() {
+    await this.#deleteSubscriptions();
     const { mailbox } = this.#state;
-    if (mailbox === undefined) return;
+    if (mailbox === undefined) return this.#setAlarm(true);
     // If the mailbox is removed, and maybe added again, another alarm begins from the start.
     const { signal } = this.#stop;
     const isHeld = plan.isRoundDue(this.#state) && (await this.#acquirePermit(mailbox));
@@ -181,7 +196,8 @@ export class MailboxObject extends DurableObject {
     const isPolled = mailbox === undefined || this.#isPolled(mailbox);
     const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
     const dueAt = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#waitsForPermit() });
-    const at = this.#isBudgetDown() ? Math.min(dueAt, plan.roundDueAt(this.#state)) : dueAt;
+    const askAt = this.#isBudgetDown() ? plan.roundDueAt(this.#state) : Infinity;
+    const at = Math.min(dueAt, askAt, this.#state.removing?.at ?? Infinity);
     const pending = await this.ctx.storage.getAlarm();
     if (at < (pending ?? Infinity) || (replaces && at < Infinity))
       await this.ctx.storage.setAlarm(plan.alarmTime(at));
@@ -250,13 +266,18 @@ export class MailboxObject extends DurableObject {
     try {
       const push = await this.#push(mailbox);
       if (!push) {
-        if (subscribeFailures) this.#write({ subscribeFailures: 0, subscribeError: undefined });
+        // This mailbox is now only polled.
+        const removing = this.#removingWith(mailbox, subscription);
+        if (subscription || subscribeFailures)
+          this.#write({ subscription: undefined, ...NOT_SUBSCRIBED, removing });
         return;
       }
       const made = await push.ensure(subscription, { renew: Date.now() >= subscribeAt, signal });
       // If the mailbox was removed meanwhile, its state does not have this subscription.
-      if (signal.aborted) await push.delete(made);
-      else if (made !== subscription)
+      if (signal.aborted) {
+        this.#state = { ...this.#state, removing: this.#removingWith(mailbox, made) };
+        this.#store();
+      } else if (made !== subscription)
         this.#write({
           subscription: made,
           subscribeAt: made.renewAt,
@@ -271,6 +292,43 @@ export class MailboxObject extends DurableObject {
       this.#write({ subscribeFailures: failures, subscribeError: messageOf(error), subscribeAt: at });
       this.#logFailure("subscription", mailbox, error, at);
     }
+  }
+
+  /** Returns what `#deleteSubscriptions()` has to do, with another subscription. */
+  #removingWith(mailbox, subscription) {
+    const { removing } = this.#state;
+    if (!subscription) return removing && { ...removing, at: Date.now() };
+    const all = [...(removing?.subscriptions ?? []), subscription];
+    return { mailbox, subscriptions: all, failures: 0, at: Date.now() };
+  }
+
+  /** Deletes the subscriptions of a removed mailbox at Graph, and then all that is stored. */
+  async #deleteSubscriptions() {
+    const { removing } = this.#state;
+    if (!removing || Date.now() < removing.at) return;
+    const { mailbox } = removing;
+    const ended = [];
+    let failure = {};
+    for (const subscription of removing.subscriptions) {
+      try {
+        if (Date.now() < subscription.expiresAt)
+          await subscriptions({ ...this.#graph(mailbox), ...UNUSED }).delete(subscription);
+        ended.push(subscription);
+      } catch (error) {
+        const failures = removing.failures + 1;
+        const at = plan.backOffTime(error, failures, { backOff: this.#options.backOff });
+        failure = { failures, at };
+        this.#logFailure("subscription", mailbox, error, at);
+      }
+    }
+    // remove() may have added another one meanwhile.
+    const now = this.#state.removing ?? removing;
+    const left = now.subscriptions.filter((one) => !ended.includes(one));
+    const { removing: _, ...rest } = this.#state;
+    this.#state = left.length ? { ...rest, removing: { ...now, ...failure, subscriptions: left } } : rest;
+    if (left.length || rest.mailbox !== undefined) return this.#store();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
   }
 
   #logFailure(event, mailbox, error, retryAt) {
@@ -344,11 +402,15 @@ export class MailboxObject extends DurableObject {
     }
   }
 
+  #store() {
+    this.ctx.storage.kv.put("state", this.#state);
+  }
+
   #write(change) {
     // Stores nothing if the mailbox was removed meanwhile.
     if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
     this.#state = { ...this.#state, ...change };
-    this.ctx.storage.kv.put("state", this.#state);
+    this.#store();
   }
 }
 

@@ -6,6 +6,19 @@ import { BudgetObject, MailboxObject, RegistryObject } from "deltalink/durable-o
 /** What the test has set by the route `set`. */
 const settings = {};
 
+const subscription = (mailbox) => ({
+  resource: "users",
+  notificationUrl: `https://worker.example/${encodeURIComponent(mailbox)}`,
+});
+const secret = "a secret of the tests, long enough";
+
+/** Sends a request. Graph deletes no subscription while `graph` is `down`. */
+const fetchFromGraph = (input, init) =>
+  settings.graph === "down" && init?.method === "DELETE"
+    ? Promise.resolve(Response.json({ error: { code: "Busy", message: "not now" } }, { status: 503 }))
+    : fetch(input, init);
+const subscribed = { subscription, secret, fetch: fetchFromGraph };
+
 /** Options of mailboxes with these names. */
 const optionsOf = (env) => ({
   "budget down": { budget: env.BUDGET },
@@ -15,6 +28,17 @@ const optionsOf = (env) => ({
     subscription() {
       throw new Error("there is no address");
     },
+  },
+  subscribed: subscribed,
+  "subscribed again": subscribed,
+  "subscribed to restart": subscribed,
+  "subscribed briefly": {
+    ...subscribed,
+    subscription: (mailbox) => ({ ...subscription(mailbox), lifetime: 1500 }),
+  },
+  "now polled": {
+    ...subscribed,
+    subscription: (mailbox) => (settings.polled === "yes" ? undefined : subscription(mailbox)),
   },
   "new client": {
     token: () =>
@@ -56,6 +80,16 @@ export class Mailbox extends MailboxObject {
     } catch (error) {
       console.log("failure", JSON.stringify({ event: "alarm", message: error.message }));
     }
+  }
+
+  /** What is stored: the keys, the tables and the time of the alarm. */
+  async stored() {
+    const { kv, sql } = this.ctx.storage;
+    const tables = sql
+      .exec("select name from sqlite_master where name not like '\\_cf%' escape '\\'")
+      .toArray();
+    const keys = [...kv.list()].map(([key]) => key);
+    return { keys, tables: tables.map(({ name }) => name), alarm: await this.ctx.storage.getAlarm() };
   }
 
   /** A method of the subclass, which uses those of its class. */

@@ -182,6 +182,90 @@ test("a removed mailbox is empty, ignores notifications, and begins from the sta
   assert.equal(namesOf("c").length, 12);
 });
 
+/** The ids of the subscriptions that Graph has. */
+async function subscriptionIds() {
+  const headers = { authorization: `Bearer ${world.tokens.app}` };
+  const response = await fetch(`${world.root}/subscriptions`, { headers });
+  return (await response.json()).value.map(({ id }) => id);
+}
+async function subscribedAndCurrent(name) {
+  await call("wake", name, name);
+  await untilCurrent(name);
+  await until(async () => Boolean((await call("status", name)).subscription) || "no subscription");
+  return (await call("status", name)).subscription.id;
+}
+const untilEmpty = (name) =>
+  until(async () => {
+    const { keys, tables, alarm } = await call("stored", name);
+    return (!keys.length && !tables.length && alarm === null) || JSON.stringify({ keys, tables, alarm });
+  });
+
+test("remove() deletes the mirror at once, and the subscription as soon as Graph does", async () => {
+  const id = await subscribedAndCurrent("subscribed");
+  await set("graph", "down");
+  await call("remove", "subscribed");
+  const { mailbox, phase, items } = await call("status", "subscribed");
+  assert.deepEqual([mailbox, phase, items], [undefined, "new", undefined]);
+  const { keys, tables } = await call("stored", "subscribed");
+  assert.deepEqual([keys, tables], [["state"], []]);
+  await until(() => failuresOf("subscribed").length > 1 || "no second attempt");
+  assert.equal(failuresOf("subscribed")[0].event, "subscription");
+  assert.match(failuresOf("subscribed")[0].message, /^Graph refused the subscription: 503 Busy not now$/);
+  await call("remove", "subscribed");
+  assert.ok((await subscriptionIds()).includes(id));
+  await set("graph", "up");
+  await untilEmpty("subscribed");
+  assert.ok(!(await subscriptionIds()).includes(id));
+});
+
+test("a mailbox that is added again while its old subscription is deleted keeps its new one", async () => {
+  const old = await subscribedAndCurrent("subscribed again");
+  await set("graph", "down");
+  await call("remove", "subscribed again");
+  await call("wake", "subscribed again", "subscribed again");
+  await untilCurrent("subscribed again");
+  assert.equal(namesOf("subscribed again").length, 12);
+  await set("graph", "up");
+  const id = await subscribedAndCurrent("subscribed again");
+  assert.notEqual(id, old);
+  await until(async () => !(await subscriptionIds()).includes(old) || "the old one is left behind");
+  await until(async () => !(await call("status", "subscribed again")).removing || "not stored");
+  assert.ok((await subscriptionIds()).includes(id));
+  assert.equal((await call("status", "subscribed again")).subscription.id, id);
+  await call("remove", "subscribed again");
+  await untilEmpty("subscribed again");
+});
+
+test("the subscription of a mailbox that is now only polled is deleted, before and by remove()", async () => {
+  for (const isRemoved of [true, false]) {
+    const id = await subscribedAndCurrent("now polled");
+    await set("polled", "yes");
+    await call(isRemoved ? "remove" : "wake", "now polled", isRemoved ? undefined : "now polled");
+    await until(async () => !(await subscriptionIds()).includes(id) || "it is left behind");
+    await set("polled", "no");
+  }
+  await untilCurrent("now polled");
+  assert.equal((await call("status", "now polled")).items, 6);
+});
+
+test("an expired subscription of a removed mailbox is not deleted, and nothing remains stored", async () => {
+  await subscribedAndCurrent("subscribed briefly");
+  await set("graph", "down");
+  await call("remove", "subscribed briefly");
+  await untilEmpty("subscribed briefly");
+  await set("graph", "up");
+});
+
+test("a subscription is deleted after a restart", async () => {
+  const id = await subscribedAndCurrent("subscribed to restart");
+  await set("graph", "down");
+  await call("remove", "subscribed to restart");
+  assert.ok((await subscriptionIds()).includes(id));
+  await worker.restart();
+  await untilEmpty("subscribed to restart");
+  assert.ok(!(await subscriptionIds()).includes(id));
+});
+
 test("wrong options of the three classes and an empty name are errors that say what is wrong", async () => {
   const { nothing, ...errors } = await (await worker.fetch("/errors")).json();
   assert.equal(nothing, null);
