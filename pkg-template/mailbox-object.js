@@ -5,7 +5,7 @@ import { badRequest, DeltaError, report, typeOf } from "./error.js";
 import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
 import { readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
-import { DAY } from "./refusal.js";
+import { DAY, redact } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
 
@@ -417,4 +417,4 @@ export class MailboxObject extends DurableObject {
 /** The budget. An app has only one. */
 const budgetOf = (namespace) => namespace.getByName("budget");
 
-const messageOf = (error) => String(error?.message ?? error).slice(0, 500);
+const messageOf = (error) => redact(String(error?.message ?? error)).slice(0, 500);

@@ -19,6 +19,13 @@ const fetchFromGraph = (input, init) =>
     : fetch(input, init);
 const subscribed = { subscription, secret, fetch: fetchFromGraph };
 
+/** An error as those of another library, with a link and a token. */
+function leak() {
+  throw new Error(
+    "PUT https://user:PASSWORD@b.example/c?sv=1&sig=SECRETSIG failed (Authorization: Bearer eyJhb.eyJzd.c2ln), token=eyJhb.x",
+  );
+}
+
 /** Options of mailboxes with these names. */
 const optionsOf = (env) => ({
   "budget down": { budget: env.BUDGET },
@@ -40,6 +47,9 @@ const optionsOf = (env) => ({
     ...subscribed,
     subscription: (mailbox) => (settings.polled === "yes" ? undefined : subscription(mailbox)),
   },
+  "secret in deliver": { deliver: leak },
+  "secret in token": { token: leak },
+  "secret in subscription": { subscription: leak, secret },
   "new client": {
     token: () =>
       Object.assign(() => env.TOKEN, {

@@ -139,6 +139,23 @@ test("an error of subscription() is in the status and in the log, and the mailbo
   }
 });
 
+test("no status and no log entry contains a token, a password or the parameters of a link", async () => {
+  const printed = /^PUT https:\/\/…@b.example\/c… failed \(Authorization: Bearer … token=…$/;
+  for (const name of ["secret in deliver", "secret in token", "secret in subscription"]) {
+    await call("wake", name, name);
+    await until(() => failuresOf(name).length > 0 || "not logged");
+    const { lastError, subscribeError } = await call("status", name);
+    for (const message of [
+      lastError?.message ?? subscribeError,
+      ...failuresOf(name).map((one) => one.message),
+    ])
+      assert.match(message, printed, name);
+    const all = JSON.stringify([await call("status", name), failuresOf(name)]);
+    assert.doesNotMatch(all, /SECRETSIG|eyJ|PASSWORD/, name);
+    await call("remove", name);
+  }
+});
+
 test("a token source with another account continues the same mirror", async () => {
   await call("wake", "new client", "new client");
   await untilCurrent("new client");
