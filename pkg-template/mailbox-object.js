@@ -252,7 +252,8 @@ export class MailboxObject extends DurableObject {
       this.#write({ ...failed, lastError, startedAt: undefined });
       // The client logs the errors of its rounds.
       if (step !== "round") this.#logFailure(step, mailbox, error, failed.notBefore);
-      if (code === "throttled") return retryAt?.getTime();
+      // A throttle of the consumer is none of Graph.
+      if (code === "throttled" && step === "round") return retryAt?.getTime();
     } finally {
       this.#running = undefined;
     }

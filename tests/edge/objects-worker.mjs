@@ -1,6 +1,7 @@
 // A Worker with small subclasses of deltalink/durable-objects: mailboxes without a registry, whose
 // changes go to the test. The name of a mailbox chooses its options.
 import { DurableObject } from "cloudflare:workers";
+import { DeltaError } from "deltalink";
 import { BudgetObject, MailboxObject, RegistryObject } from "deltalink/durable-objects";
 
 /** What the test has set by the route `set`. */
@@ -11,6 +12,11 @@ const subscription = (mailbox) => ({
   notificationUrl: `https://worker.example/${encodeURIComponent(mailbox)}`,
 });
 const secret = "a secret of the tests, long enough";
+
+/** By mailbox: the ends of the throttles that it has reported to the budget. */
+const released = {};
+
+const throttled = async () => Response.json({}, { status: 429, headers: { "retry-after": "30" } });
 
 /** Sends a request. Graph deletes no subscription while `graph` is `down`. */
 const fetchFromGraph = (input, init) =>
@@ -50,6 +56,16 @@ const optionsOf = (env) => ({
   "secret in deliver": { deliver: leak },
   "secret in token": { token: leak },
   "secret in subscription": { subscription: leak, secret },
+  throttled: { budget: env.BUDGET, fetch: throttled },
+  "throttled consumer": {
+    budget: env.BUDGET,
+    sharesLimit: true,
+    async deliver() {
+      const retryAt = new Date(Date.now() + 30_000);
+      throw new DeltaError("the queue is busy", { code: "throttled", retryable: true, retryAt });
+    },
+  },
+  "throttled for all": { budget: env.BUDGET, sharesLimit: true, fetch: throttled },
   "new client": {
     token: () =>
       Object.assign(() => env.TOKEN, {
@@ -117,6 +133,11 @@ export class Budget extends BudgetObject {
     if (settings.budget === "down") throw new Error("the budget is overloaded");
     return super.acquire(mailbox);
   }
+
+  async release(mailbox, retryAt) {
+    (released[mailbox] ??= []).push(retryAt ?? null);
+    return super.release(mailbox, retryAt);
+  }
 }
 
 const [token, query, deliver] = [() => () => "", () => {}, async () => {}];
@@ -170,6 +191,7 @@ export default {
       settings[name] = searchParams.get("value");
       return Response.json(null);
     }
+    if (method === "released") return Response.json(released[name] ?? []);
     if (method === "errors") {
       const probe = PROBE.getByName("probe");
       const names = Object.keys(WRONG);

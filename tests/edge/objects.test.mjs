@@ -185,6 +185,20 @@ test("a budget that does not answer is in the status and in the log, and the mai
   assert.equal((await call("status", "budget down")).lastError, undefined);
 });
 
+test("a throttle of Graph reaches the budget if all mailboxes share a limit, one of the consumer never", async () => {
+  for (const [name, isShared] of [
+    ["throttled", false],
+    ["throttled consumer", false],
+    ["throttled for all", true],
+  ]) {
+    await call("wake", name, name);
+    await until(async () => (await call("released", name)).length > 0 || "not released");
+    assert.equal((await call("status", name)).lastError.code, "throttled", name);
+    const [retryAt] = await call("released", name);
+    assert.equal(retryAt > Date.now(), isShared, `${name}: ${retryAt}`);
+  }
+});
+
 test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
   await call("wake", "c", "c");
   await untilCurrent("c");
