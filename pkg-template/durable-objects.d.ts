@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Change, Cloud, DeltaClient, DeltaErrorCode, DeltaFeed, LogEntry } from "deltalink";
 import type { TokenSource } from "deltalink";
-import type { fetch } from "./host.js";
+import type { AbortSignal, fetch } from "./host.js";
 import type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
 import type { Subscription, SubscriptionOptions } from "./notifications.js";
 
@@ -31,9 +31,12 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   query(client: DeltaClient, mailbox: string): DeltaFeed<T>;
   /**
    * Takes the changes of a page, in most cases by `sendChanges()`. When it resolves, the page is
-   * acknowledged; when it rejects, a later round delivers the same page again.
+   * acknowledged; when it rejects, a later round delivers the same page again. `changes` is empty
+   * for a page without changes, such as the last one of most rounds.
+   *
+   * The signal is aborted by `remove()`, and five minutes after the start of the round.
    */
-  deliver(mailbox: string, changes: Change<T>[]): Promise<void>;
+  deliver(mailbox: string, changes: Change<T>[], options: { signal: AbortSignal }): Promise<void>;
   /**
    * Returns the resource and the URL of the subscription, and other options of `subscriptions()`.
    * Without this function, if it returns undefined, or if Graph has no notifications for the
@@ -68,7 +71,7 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   /**
    * Gets the entries of the client's `log`, and one for each failure that the client does not see.
    */
-  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): void;
+  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): void | Promise<void>;
 }
 
 /** A failure of a mailbox that is not one of a round of the client. */

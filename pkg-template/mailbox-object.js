@@ -220,15 +220,20 @@ export class MailboxObject extends DurableObject {
     const { signal } = this.#stop;
     /** What fails, if the round does: a key of `CODES`. */
     let step = /** @type {string} */ ("open");
+    /** Ends the calls of `deliver()`. */
+    const stop = new AbortController();
+    const abort = () => stop.abort(signal.reason);
+    signal.addEventListener("abort", abort);
+    const timer = setTimeout(() => stop.abort(new Error("a round has five minutes")), plan.MAX_ROUND);
     this.#write({ ...plan.beginRound(this.#state, { backOff }), startedAt: Date.now() });
-    await this.#setAlarm();
     try {
+      await this.#setAlarm();
       await this.#open(mailbox, async (query) => {
         const round = query.round({ ack: "manual", maxMs: plan.MAX_ROUND, signal });
         step = "round";
         for await (const page of round) {
           step = "deliver";
-          await deliver(mailbox, page.changes);
+          await deliver(mailbox, page.changes, { signal: stop.signal });
           step = "round";
           // Acknowledges only after the changes were accepted: a failure before must lead to the
           // same page again.
@@ -255,6 +260,8 @@ export class MailboxObject extends DurableObject {
       // A throttle of the consumer is none of Graph.
       if (code === "throttled" && step === "round") return retryAt?.getTime();
     } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
       this.#running = undefined;
     }
     return undefined;
@@ -334,21 +341,18 @@ export class MailboxObject extends DurableObject {
 
   #logFailure(event, mailbox, error, retryAt) {
     const { code, requestId } = /** @type {any} */ (error instanceof DeltaError ? error : {});
-    try {
-      this.#options.log?.({
-        mailbox,
-        time: new Date(),
-        level: "warn",
-        event,
-        message: messageOf(error),
-        retryAt: new Date(retryAt),
-        ...(code && { code }),
-        ...(requestId && { requestId }),
-      });
-    } catch (thrown) {
-      // As the client does: an error of `log` must not end the alarm.
-      report(thrown);
-    }
+    // As the client does: an error of `log` must not end the alarm.
+    const log = async (entry) => this.#options.log?.(entry);
+    log({
+      mailbox,
+      time: new Date(),
+      level: "warn",
+      event,
+      message: messageOf(error),
+      retryAt: new Date(retryAt),
+      ...(code && { code }),
+      ...(requestId && { requestId }),
+    }).catch(report);
   }
 
   /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */

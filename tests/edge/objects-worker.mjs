@@ -3,6 +3,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { DeltaError } from "deltalink";
 import { BudgetObject, MailboxObject, RegistryObject } from "deltalink/durable-objects";
+import { MAX_ROUND } from "deltalink/workers";
+import { shortenTimers } from "../wait.mjs";
 
 /** What the test has set by the route `set`. */
 const settings = {};
@@ -24,6 +26,19 @@ const fetchFromGraph = (input, init) =>
     ? Promise.resolve(Response.json({ error: { code: "Busy", message: "not now" } }, { status: 503 }))
     : fetch(input, init);
 const subscribed = { subscription, secret, fetch: fetchFromGraph };
+
+/** Rejects when its signal is aborted, and stores the reason. */
+async function abortedDeliver(mailbox, changes, { signal }) {
+  settings[mailbox] ??= "delivers";
+  await new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", resolve);
+  });
+  settings[mailbox] = signal.reason.message;
+  throw signal.reason;
+}
+
+globalThis.reportError = (error) => (settings.reported = error.message);
 
 /** An error as those of another library, with a link and a token. */
 function leak() {
@@ -66,6 +81,16 @@ const optionsOf = (env) => ({
     },
   },
   "throttled for all": { budget: env.BUDGET, sharesLimit: true, fetch: throttled },
+  slow: { deliver: abortedDeliver },
+  late: { deliver: abortedDeliver },
+  "alarm fails": {},
+  "log rejects": {
+    subscription: leak,
+    secret,
+    async log({ event }) {
+      if (event === "subscription") throw new Error("a rejected log()");
+    },
+  },
   "new client": {
     token: () =>
       Object.assign(() => env.TOKEN, {
@@ -98,6 +123,17 @@ export class Mailbox extends MailboxObject {
       },
       ...optionsOf(env)[ctx.id.name],
     });
+    const { name } = ctx.id;
+    if (name === "late") shortenTimers(MAX_ROUND, 50);
+    if (name !== "alarm fails") return;
+    const { storage } = ctx;
+    const setAlarm = storage.setAlarm.bind(storage);
+    let calls = 0;
+    // The second call is that of the round.
+    storage.setAlarm = async (at) => {
+      if (++calls === 2) throw new Error("the storage is overloaded");
+      return setAlarm(at);
+    };
   }
 
   async alarm() {
@@ -191,6 +227,7 @@ export default {
       settings[name] = searchParams.get("value");
       return Response.json(null);
     }
+    if (method === "get") return Response.json(settings[name] ?? null);
     if (method === "released") return Response.json(released[name] ?? []);
     if (method === "errors") {
       const probe = PROBE.getByName("probe");

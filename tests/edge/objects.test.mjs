@@ -199,6 +199,38 @@ test("a throttle of Graph reaches the budget if all mailboxes share a limit, one
   }
 });
 
+test("the signal of deliver() is aborted by remove() and at the end of the time for a round", async () => {
+  for (const [name, message] of [
+    ["slow", "this mailbox was removed"],
+    ["late", "a round has five minutes"],
+  ]) {
+    await call("wake", name, name);
+    await until(async () => (await call("get", name)) !== null || "it does not deliver");
+    if (name === "slow") await call("remove", name);
+    await until(
+      async () => (await call("get", name)) === message || `${name}: ${await call("get", name)}`,
+      8,
+    );
+  }
+  await until(async () => (await call("status", "late")).lastError?.code === "deliver" || "no error");
+  await call("remove", "late");
+});
+
+test("an alarm that cannot be set at the start of a round is an error of this round", async () => {
+  await call("wake", "alarm fails", "alarm fails");
+  await until(() => failuresOf("alarm fails").length > 0 || "not logged");
+  const [{ event, message }] = failuresOf("alarm fails");
+  assert.deepEqual([event, message], ["open", "the storage is overloaded"]);
+  await untilCurrent("alarm fails");
+});
+
+test("a promise of log() that rejects is reported", async () => {
+  await set("reported", "nothing");
+  await call("wake", "log rejects", "log rejects");
+  await until(async () => (await call("get", "reported")) === "a rejected log()" || call("get", "reported"));
+  await untilCurrent("log rejects");
+});
+
 test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
   await call("wake", "c", "c");
   await untilCurrent("c");
@@ -222,7 +254,10 @@ async function subscriptionIds() {
 async function subscribedAndCurrent(name) {
   await call("wake", name, name);
   await untilCurrent(name);
-  await until(async () => Boolean((await call("status", name)).subscription) || "no subscription");
+  await until(async () => {
+    const status = await call("status", name);
+    return Boolean(status.subscription) || JSON.stringify(status);
+  });
   return (await call("status", name)).subscription.id;
 }
 const untilEmpty = (name) =>
