@@ -69,9 +69,10 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   /** Called instead of the host's `fetch`. */
   fetch?: typeof fetch;
   /**
-   * Gets the entries of the client's `log`, and one for each failure that the client does not see.
+   * Gets the entries of the client's `log`, and one for each failure that the client does not see. An
+   * error that it throws, or with which its promise rejects, is reported by `reportError()`.
    */
-  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): void | Promise<void>;
+  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): unknown;
 }
 
 /** A failure of a mailbox that is not one of a round of the client. */
@@ -109,8 +110,9 @@ export interface RemovedSubscriptions {
  * subscription. `this.env.MAILBOXES.getByName(mailbox)` is its object. Its class must be a
  * SQLite-backed one; it uses the table `deltalink` and the key `state`.
  *
- * The constructor throws `bad-request` for missing and wrong options. A subclass may have more
- * methods, but must call `super.alarm()` if it overrides `alarm()`.
+ * The constructor throws `bad-request` for missing, wrong and unknown options; those of the two
+ * other classes are ignored, so that all can get one object. A subclass may have more methods, but
+ * must call `super.alarm()` if it overrides `alarm()`. `T` is the type of the items.
  *
  * @example
  *   export class Calendar extends MailboxObject<Env> {
@@ -125,9 +127,15 @@ export interface RemovedSubscriptions {
  *     }
  *   }
  */
-export class MailboxObject<Env = unknown> extends DurableObject<Env> {
-  constructor(ctx: DurableObjectState, env: Env, options: MailboxOptions);
-  /** Requests a round. The first call sets the name, which does not change until `remove()`. */
+export class MailboxObject<
+  Env = unknown,
+  T extends { id: string } = { id: string },
+> extends DurableObject<Env> {
+  constructor(ctx: DurableObjectState, env: Env, options: MailboxOptions<T>);
+  /**
+   * Requests a round. Rejects with `bad-request` if the object has another name. The first call for
+   * an object without a name, by its id, sets the name of the mailbox until `remove()`.
+   */
   wake(mailbox: string): Promise<void>;
   /** Requests a round, and renews the subscription if its id is in `renew`. */
   notify(renew?: string[]): Promise<void>;

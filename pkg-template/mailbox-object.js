@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { badRequest, DeltaError, report, typeOf } from "./error.js";
 import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
-import { readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
+import { checkNames, readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
 import { DAY, redact } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
@@ -16,6 +16,7 @@ import { DurableObjectStore } from "./stores/durable-object.js";
  */
 
 const OWNER = "MailboxObject";
+const OPTIONS = "token query deliver subscription secret sharesLimit cloud endpoint fetch log".split(" ");
 /** The change of the state when the budget answers after a failure: the back-off has ended. */
 const BUDGET_ANSWERS = { lastError: undefined, notBefore: 0 };
 const NOT_SUBSCRIBED = { subscribeAt: 0, subscribeFailures: 0, subscribeError: undefined };
@@ -54,6 +55,16 @@ export class MailboxObject extends DurableObject {
     for (const name of ["token", "query", "deliver"]) readFunction(options, name, OWNER);
     for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
     readNamespace(options, "budget", OWNER, true);
+    checkNames(options, OPTIONS, OWNER);
+    const { secret, subscription, sharesLimit, budget } = options;
+    if (subscription && !(typeof secret === "string" && secret.length >= 32))
+      throw badRequest(
+        `options.secret of ${OWNER} must be a string of at least 32 random characters, because there is options.subscription, got ${secret && typeof secret === "string" ? "a shorter string" : typeOf(secret)}`,
+      );
+    if (sharesLimit && !budget)
+      throw badRequest(
+        `options.sharesLimit of ${OWNER} needs options.budget, which stops the other mailboxes`,
+      );
     const pause = readNumber(options, "pause", OWNER, 2000);
     const backOff = readNumber(options, "backOff", OWNER, 5000, 1);
     this.#options = { ...options, pause, backOff };
@@ -65,7 +76,14 @@ export class MailboxObject extends DurableObject {
   }
 
   async wake(mailbox) {
-    if (this.#state.mailbox === undefined) this.#write({ mailbox: readName(mailbox, "wake()") });
+    readName(mailbox, "wake()");
+    const { name } = this.ctx.id;
+    // An object that is called by its id has no name.
+    if (name !== undefined && name !== mailbox)
+      throw badRequest(
+        "the mailbox of wake() must be the name of its object: call getByName(mailbox).wake(mailbox)",
+      );
+    if (this.#state.mailbox === undefined) this.#write({ mailbox });
     await this.#request();
   }
 
@@ -332,7 +350,8 @@ export class MailboxObject extends DurableObject {
     // remove() may have added another one meanwhile.
     const now = this.#state.removing ?? removing;
     const left = now.subscriptions.filter((one) => !ended.includes(one));
-    const { removing: _, ...rest } = this.#state;
+    const rest = { ...this.#state };
+    delete rest.removing;
     this.#state = left.length ? { ...rest, removing: { ...now, ...failure, subscriptions: left } } : rest;
     if (left.length || rest.mailbox !== undefined) return this.#store();
     await this.ctx.storage.deleteAlarm();
@@ -401,7 +420,13 @@ export class MailboxObject extends DurableObject {
       ...(log && { log: (entry) => log({ mailbox, ...entry }) }),
     });
     try {
-      return await use(query(client, mailbox));
+      const made = query(client, mailbox);
+      const isPromise = typeof (/** @type {any} */ (made)?.then) === "function";
+      if (typeof made?.round !== "function")
+        throw badRequest(
+          `options.query of ${OWNER} must return a query, such as client.events(…), got ${isPromise ? "a promise" : typeOf(made)}`,
+        );
+      return await use(made);
     } finally {
       await client.close();
     }

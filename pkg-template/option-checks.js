@@ -52,6 +52,17 @@ export function readNamespace(options, name, owner, isOptional = false) {
   );
 }
 
+/** The options of all three classes, which may get the same object. */
+const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff spread".split(" ");
+
+/** Refuses names of options that no class has. `names` are those of `owner` alone. */
+export function checkNames(options, names, owner) {
+  const all = [...names, ...SHARED];
+  const other = Object.keys(options ?? {}).find((name) => !all.includes(name));
+  if (other === undefined) return;
+  throw badRequest(`options.${other} is not an option of ${owner}: the options are ${all.join(", ")}`);
+}
+
 /** Returns the name of a mailbox. */
 export function readName(value, owner) {
   if (typeof value === "string" && value) return value;

@@ -51,8 +51,11 @@ function leak() {
 const optionsOf = (env) => ({
   "budget down": { budget: env.BUDGET },
   "budget wrong": { budget: env.PROBE },
-  "no resource": { subscription: () => ({ notificationUrl: "https://x.example" }) },
+  "query of nothing": { query: () => undefined },
+  "query later": { query: async (client) => client.track("/users/delta") },
+  "no resource": { secret, subscription: () => ({ notificationUrl: "https://x.example" }) },
   "no address": {
+    secret,
     subscription() {
       throw new Error("there is no address");
     },
@@ -191,6 +194,11 @@ const WRONG = {
   "a budget that is a stub": [MailboxObject, { ...good, budget: ["BUDGET"] }],
   "a budget that is a service": [MailboxObject, { ...good, budget: "END" }],
   "mailboxes that are a stub": [BudgetObject, { mailboxes: ["MAILBOXES"] }],
+  "no secret": [MailboxObject, { ...good, subscription }],
+  "a short secret": [MailboxObject, { ...good, subscription, secret: "short" }],
+  "a typo": [MailboxObject, { ...good, backoff: 1 }],
+  "a typo of a budget": [BudgetObject, { mailboxes: namespace, rounds: 1 }],
+  "a shared limit alone": [MailboxObject, { ...good, sharesLimit: true }],
   "a pause in words": [MailboxObject, { ...good, pause: "2 s" }],
   "no back-off": [MailboxObject, { ...good, backOff: 0 }],
   "no mailboxes": [RegistryObject, { registries: namespace }],

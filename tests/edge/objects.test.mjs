@@ -108,6 +108,8 @@ test("an error before the round is in the status and in the log, and the mailbox
   for (const [name, code, message] of [
     ["throws", "bad-request", /^a mistake of the app$/],
     ["wrong", "bad-request", /^options.top is refused by Graph on user/],
+    ["query of nothing", "bad-request", /^options.query of MailboxObject must return .* got undefined$/],
+    ["query later", "bad-request", /^options.query of MailboxObject must return .* got a promise$/],
   ]) {
     await call("wake", name, name);
     await until(() => failuresOf(name).length > 0 || "not logged");
@@ -345,6 +347,11 @@ test("wrong options of the three classes and an empty name are errors that say w
     "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got a stub$/,
     "a budget that is a service": /^options.budget of MailboxObject must be a binding of .* got a \w+$/,
     "mailboxes that are a stub": /^options.mailboxes of BudgetObject must be a binding of .* got a stub$/,
+    "no secret": /^options.secret of MailboxObject must be a string of at least 32 .* got undefined$/,
+    "a short secret": /^options.secret of MailboxObject must be .* got a shorter string$/,
+    "a typo": /^options.backoff is not an option of MailboxObject: the options are token, query, .*spread$/,
+    "a typo of a budget": /^options.rounds is not an option of BudgetObject: the options are mailboxes, /,
+    "a shared limit alone": /^options.sharesLimit of MailboxObject needs options.budget, /,
     "a pause in words": /^options.pause of MailboxObject must be a number of at least 0, got a string$/,
     "no back-off": /^options.backOff of MailboxObject must be a number of at least 1, got 0$/,
     "no mailboxes": /^options.mailboxes of RegistryObject must be a binding .* got undefined$/,
@@ -362,4 +369,6 @@ test("wrong options of the three classes and an empty name are errors that say w
   }
   const { error } = await call("wake", "d", "");
   assert.match(error, /the mailbox of wake\(\) must be a non-empty string, got an empty string$/);
+  const { error: other } = await call("wake", "d", "e");
+  assert.match(other, /the mailbox of wake\(\) must be the name of its object: /);
 });
