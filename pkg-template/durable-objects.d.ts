@@ -69,8 +69,8 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   /** Called instead of the host's `fetch`. */
   fetch?: typeof fetch;
   /**
-   * Gets the entries of the client's `log`, and one for each failure that the client does not see. An
-   * error that it throws, or with which its promise rejects, is reported by `reportError()`.
+   * Gets the entries of the client's `log`, and one for each failure that the client does not see.
+   * An error that it throws, or with which its promise rejects, goes to `reportError()`.
    */
   log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): unknown;
 }
