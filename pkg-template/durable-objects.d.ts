@@ -6,9 +6,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Change, Cloud, DeltaClient, DeltaErrorCode, DeltaFeed, LogEntry } from "deltalink";
 import type { TokenSource } from "deltalink";
-import type { fetch } from "./host.js";
+import type { AbortSignal, fetch } from "./host.js";
 import type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
-import type { SubscriptionOptions } from "./notifications.js";
+import type { Subscription, SubscriptionOptions } from "./notifications.js";
 
 /** The methods of a `BudgetObject` that mailboxes call. */
 export interface BudgetStub {
@@ -20,7 +20,8 @@ export interface BudgetStub {
 export interface MailboxOptions<T extends { id: string } = { id: string }> {
   /**
    * Returns the token source. Called for each round: make a source, or its cache, outside of this
-   * function. If the source has no `account`, the name of the mailbox is used.
+   * function. An `account` of the source is ignored: the account is the name of the mailbox, so
+   * that another source continues the same mirror.
    */
   token(mailbox: string): TokenSource;
   /**
@@ -30,9 +31,12 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   query(client: DeltaClient, mailbox: string): DeltaFeed<T>;
   /**
    * Takes the changes of a page, in most cases by `sendChanges()`. When it resolves, the page is
-   * acknowledged; when it rejects, a later round delivers the same page again.
+   * acknowledged; when it rejects, a later round delivers the same page again. `changes` is empty
+   * for a page without changes, such as the last one of most rounds.
+   *
+   * The signal is aborted by `remove()`, and five minutes after the start of the round.
    */
-  deliver(mailbox: string, changes: Change<T>[]): Promise<void>;
+  deliver(mailbox: string, changes: Change<T>[], options: { signal: AbortSignal }): Promise<void>;
   /**
    * Returns the resource and the URL of the subscription, and other options of `subscriptions()`.
    * Without this function, if it returns undefined, or if Graph has no notifications for the
@@ -66,17 +70,19 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
   fetch?: typeof fetch;
   /**
    * Gets the entries of the client's `log`, and one for each failure that the client does not see.
+   * An error that it throws, or with which its promise rejects, goes to `reportError()`.
    */
-  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): void;
+  log?(entry: (LogEntry | FailureLogEntry) & { mailbox: string }): unknown;
 }
 
 /** A failure of a mailbox that is not one of a round of the client. */
 export interface FailureLogEntry {
   /**
    * `open`: `token()` or `query()` has thrown, or the client could not be opened. `deliver`: a call
-   * of `deliver()` has rejected. `subscription`: it was not made or renewed.
+   * of `deliver()` has rejected. `subscription`: it was not made, renewed or deleted. `budget`: a
+   * call of `acquire()` has rejected, for example because the binding is that of another class.
    */
-  event: "open" | "deliver" | "subscription";
+  event: "open" | "deliver" | "subscription" | "budget";
   level: "warn";
   time: Date;
   /** The message of the error, at most 500 characters. */
@@ -89,13 +95,24 @@ export interface FailureLogEntry {
   requestId?: string;
 }
 
+/** The subscriptions of a removed mailbox that Graph has not deleted yet. */
+export interface RemovedSubscriptions {
+  mailbox: string;
+  subscriptions: Subscription[];
+  /** The number of consecutive attempts that failed. */
+  failures: number;
+  /** When to delete them, in milliseconds since 1970. */
+  at: number;
+}
+
 /**
  * Mirrors one mailbox: one round at a time, in its alarm; back-off that survives eviction; its
  * subscription. `this.env.MAILBOXES.getByName(mailbox)` is its object. Its class must be a
  * SQLite-backed one; it uses the table `deltalink` and the key `state`.
  *
- * The constructor throws `bad-request` for missing and wrong options. A subclass may have more
- * methods, but must call `super.alarm()` if it overrides `alarm()`.
+ * The constructor throws `bad-request` for missing, wrong and unknown options; those of the two
+ * other classes are ignored, so that all can get one object. A subclass may have more methods, but
+ * must call `super.alarm()` if it overrides `alarm()`. `T` is the type of the items.
  *
  * @example
  *   export class Calendar extends MailboxObject<Env> {
@@ -110,17 +127,27 @@ export interface FailureLogEntry {
  *     }
  *   }
  */
-export class MailboxObject<Env = unknown> extends DurableObject<Env> {
-  constructor(ctx: DurableObjectState, env: Env, options: MailboxOptions);
-  /** Requests a round. The first call sets the name, which does not change until `remove()`. */
+export class MailboxObject<
+  Env = unknown,
+  T extends { id: string } = { id: string },
+> extends DurableObject<Env> {
+  constructor(ctx: DurableObjectState, env: Env, options: MailboxOptions<T>);
+  /**
+   * Requests a round. Rejects with `bad-request` if the object has another name. The first call for
+   * an object without a name, by its id, sets the name of the mailbox until `remove()`.
+   */
   wake(mailbox: string): Promise<void>;
   /** Requests a round, and renews the subscription if its id is in `renew`. */
   notify(renew?: string[]): Promise<void>;
-  /** Stops a running round, and deletes the subscription and everything that is stored. */
+  /**
+   * Stops a running round, and deletes everything that is stored, also tables, keys and the alarm
+   * of a subclass. The alarm then deletes the subscription at Graph, again with back-off if that
+   * fails, until the subscription has expired.
+   */
   remove(): Promise<void>;
   /** Returns an item of the mirror. Undefined if there is none with this id, or no mirror. */
   item(id: string): Promise<object | undefined>;
-  status(): MailboxStatus;
+  status(): MailboxStatus & { removing?: RemovedSubscriptions };
   /** Called by the budget: takes a permit. Returns false if the mailbox no longer needs it. */
   usePermit(): Promise<boolean>;
   alarm(): Promise<void>;

@@ -4,24 +4,41 @@ import { DurableObject } from "cloudflare:workers";
 import { badRequest, DeltaError, report, typeOf } from "./error.js";
 import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
-import { readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
-import { DAY } from "./refusal.js";
+import { checkNames, readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
+import { DAY, redact } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
 
+/**
+ * @typedef {import("./mailbox-list.js").MailboxState & {
+ *   removing?: import("./durable-objects.js").RemovedSubscriptions;
+ * }} State
+ */
+
 const OWNER = "MailboxObject";
-/** @type {import("./mailbox-list.js").MailboxState} */
-const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
+const OPTIONS = "token query deliver subscription secret sharesLimit cloud endpoint fetch log".split(" ");
+/** The change of the state when the budget answers after a failure: the back-off has ended. */
+const BUDGET_ANSWERS = { lastError: undefined, notBefore: 0 };
+const NOT_SUBSCRIBED = { subscribeAt: 0, subscribeFailures: 0, subscribeError: undefined };
+/** @type {State} */
+const INITIAL_STATE = { ...plan.NO_ROUNDS, sent: 0, ...NOT_SUBSCRIBED };
 
 /** The code of an error that is not a DeltaError, by what has thrown it. */
 const CODES = { open: "bad-request", round: "internal", deliver: "deliver" };
+
+/** Options that `subscriptions()` requires and its `delete()` does not use. */
+const UNUSED = {
+  resource: "users",
+  notificationUrl: "https://unused.invalid",
+  clientState: "unused by delete",
+};
 
 /**
  * Rounds run in the alarm, of which Cloudflare runs one at a time. The other methods only store
  * that a round is requested, and set the alarm.
  */
 export class MailboxObject extends DurableObject {
-  /** @type {import("./mailbox-list.js").MailboxState} */
+  /** @type {State} */
   #state;
   /**
    * @type {number | undefined} The value of `requestedRounds` at the start of the running round.
@@ -38,6 +55,16 @@ export class MailboxObject extends DurableObject {
     for (const name of ["token", "query", "deliver"]) readFunction(options, name, OWNER);
     for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
     readNamespace(options, "budget", OWNER, true);
+    checkNames(options, OPTIONS, OWNER);
+    const { secret, subscription, sharesLimit, budget } = options;
+    if (subscription && !(typeof secret === "string" && secret.length >= 32))
+      throw badRequest(
+        `options.secret of ${OWNER} must be a string of at least 32 random characters, because there is options.subscription, got ${secret && typeof secret === "string" ? "a shorter string" : typeOf(secret)}`,
+      );
+    if (sharesLimit && !budget)
+      throw badRequest(
+        `options.sharesLimit of ${OWNER} needs options.budget, which stops the other mailboxes`,
+      );
     const pause = readNumber(options, "pause", OWNER, 2000);
     const backOff = readNumber(options, "backOff", OWNER, 5000, 1);
     this.#options = { ...options, pause, backOff };
@@ -49,12 +76,23 @@ export class MailboxObject extends DurableObject {
   }
 
   async wake(mailbox) {
-    if (this.#state.mailbox === undefined) this.#write({ mailbox: readName(mailbox, "wake()") });
+    readName(mailbox, "wake()");
+    const { name } = this.ctx.id;
+    // An object that is called by its id has no name.
+    if (name !== undefined && name !== mailbox)
+      throw badRequest(
+        "the mailbox of wake() must be the name of its object: call getByName(mailbox).wake(mailbox)",
+      );
+    if (this.#state.mailbox === undefined) this.#write({ mailbox });
     await this.#request();
   }
 
   async usePermit() {
-    if (this.#running !== undefined || !plan.isRoundDue(this.#state)) return false;
+    if (this.#running !== undefined) return false;
+    const { requestedRounds, fulfilledRounds } = this.#state;
+    // The back-off was one for the budget, which now answers.
+    if (this.#isBudgetDown() && requestedRounds > fulfilledRounds) this.#write(BUDGET_ANSWERS);
+    if (!plan.isRoundDue(this.#state)) return false;
     this.#permit = "held";
     await this.#setAlarm();
     return true;
@@ -73,21 +111,21 @@ export class MailboxObject extends DurableObject {
 
   async remove() {
     const { mailbox, subscription } = this.#state;
-    this.#state = { ...INITIAL_STATE };
+    const removing = this.#removingWith(mailbox, subscription);
+    this.#state = { ...INITIAL_STATE, ...(removing && { removing }) };
     this.#stop.abort(new Error("this mailbox was removed"));
     this.#stop = new AbortController();
     const isHeld = this.#holdsPermit();
     // A mailbox that is added again must not wait for this round.
     this.#running = this.#permit = undefined;
     await this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
-    if (mailbox === undefined) return;
+    const deleted = this.ctx.storage.deleteAll();
+    // Stored in the same commit, because nothing is awaited before it: the subscription must be
+    // known until Graph has deleted it.
+    if (removing) this.#store();
+    await deleted;
+    await this.#setAlarm();
     if (isHeld) await this.#releasePermit(mailbox);
-    // If Graph keeps the subscription, its notifications are ignored until it expires.
-    if (subscription)
-      await this.#push(mailbox)
-        .then((push) => push?.delete(subscription))
-        .catch(() => {});
   }
 
   async item(id) {
@@ -104,12 +142,13 @@ export class MailboxObject extends DurableObject {
   }
 
   async alarm() {
+    await this.#deleteSubscriptions();
     const { mailbox } = this.#state;
-    if (mailbox === undefined) return;
+    if (mailbox === undefined) return this.#setAlarm(true);
     // If the mailbox is removed, and maybe added again, another alarm begins from the start.
     const { signal } = this.#stop;
     const isHeld = plan.isRoundDue(this.#state) && (await this.#acquirePermit(mailbox));
-    const waitsForPermit = this.#permit === "waiting";
+    const waitsForPermit = this.#waitsForPermit();
     // Subscribes before the round, so that a notification reports every change after it.
     if (!signal.aborted && plan.maySubscribe(this.#state, { waitsForPermit })) await this.#subscribe(mailbox);
     const runs = isHeld && !signal.aborted && plan.isRoundDue(this.#state);
@@ -119,18 +158,35 @@ export class MailboxObject extends DurableObject {
   }
 
   async #acquirePermit(mailbox) {
-    const { budget } = this.#options;
+    const { budget, backOff } = this.#options;
     if (!budget) return true;
-    // Without an answer, the alarm asks again.
-    const isAcquired =
-      this.#holdsPermit() ||
-      (await budgetOf(budget)
-        .acquire(mailbox)
-        .catch(() => false));
+    const { signal } = this.#stop;
+    let isAcquired = this.#holdsPermit();
+    try {
+      if (!isAcquired) isAcquired = await budgetOf(budget).acquire(mailbox);
+      if (this.#isBudgetDown()) this.#write(BUDGET_ANSWERS);
+    } catch (error) {
+      // Meanwhile the mailbox may have been removed, or the budget may have granted the permit.
+      if (!signal.aborted && !this.#holdsPermit()) {
+        const failures = this.#state.failures + 1;
+        const notBefore = plan.backOffTime(error, failures, { backOff });
+        const lastError = { code: "budget", message: messageOf(error), at: Date.now() };
+        this.#write({ failures, notBefore, lastError });
+        this.#logFailure("budget", mailbox, error, notBefore);
+      }
+    }
     // The budget may have granted it while its answer was on the way.
     const isHeld = isAcquired || this.#holdsPermit();
     this.#permit = isHeld ? undefined : "waiting";
     return isHeld;
+  }
+
+  #isBudgetDown() {
+    return this.#state.lastError?.code === "budget";
+  }
+
+  #waitsForPermit() {
+    return this.#permit === "waiting" || this.#isBudgetDown();
   }
 
   #holdsPermit() {
@@ -155,13 +211,24 @@ export class MailboxObject extends DurableObject {
   /** Sets the alarm for the next due time. With `replaces` also if an earlier one is pending. */
   async #setAlarm(replaces = false) {
     const { mailbox } = this.#state;
-    const isPolled = mailbox === undefined || !this.#subscription(mailbox);
+    const isPolled = mailbox === undefined || this.#isPolled(mailbox);
     const subscription = isPolled ? { subscribeAt: Infinity, subscribeFailures: 0 } : this.#state;
-    const at = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#permit === "waiting" });
+    const dueAt = plan.alarmDueAt(this.#state, subscription, { waitsForPermit: this.#waitsForPermit() });
+    const askAt = this.#isBudgetDown() ? plan.roundDueAt(this.#state) : Infinity;
+    const at = Math.min(dueAt, askAt, this.#state.removing?.at ?? Infinity);
     const pending = await this.ctx.storage.getAlarm();
     if (at < (pending ?? Infinity) || (replaces && at < Infinity))
       await this.ctx.storage.setAlarm(plan.alarmTime(at));
     else if (replaces && pending !== null) await this.ctx.storage.deleteAlarm();
+  }
+
+  /** Also if `subscription()` fails: `#subscribe()` reports that before the next round. */
+  #isPolled(mailbox) {
+    try {
+      return !this.#subscription(mailbox);
+    } catch {
+      return true;
+    }
   }
 
   /** Runs a round. Resolves to the end of the throttle if Graph throttled it. */
@@ -171,15 +238,20 @@ export class MailboxObject extends DurableObject {
     const { signal } = this.#stop;
     /** What fails, if the round does: a key of `CODES`. */
     let step = /** @type {string} */ ("open");
+    /** Ends the calls of `deliver()`. */
+    const stop = new AbortController();
+    const abort = () => stop.abort(signal.reason);
+    signal.addEventListener("abort", abort);
+    const timer = setTimeout(() => stop.abort(new Error("a round has five minutes")), plan.MAX_ROUND);
     this.#write({ ...plan.beginRound(this.#state, { backOff }), startedAt: Date.now() });
-    await this.#setAlarm();
     try {
+      await this.#setAlarm();
       await this.#open(mailbox, async (query) => {
         const round = query.round({ ack: "manual", maxMs: plan.MAX_ROUND, signal });
         step = "round";
         for await (const page of round) {
           step = "deliver";
-          await deliver(mailbox, page.changes);
+          await deliver(mailbox, page.changes, { signal: stop.signal });
           step = "round";
           // Acknowledges only after the changes were accepted: a failure before must lead to the
           // same page again.
@@ -203,8 +275,11 @@ export class MailboxObject extends DurableObject {
       this.#write({ ...failed, lastError, startedAt: undefined });
       // The client logs the errors of its rounds.
       if (step !== "round") this.#logFailure(step, mailbox, error, failed.notBefore);
-      if (code === "throttled") return retryAt?.getTime();
+      // A throttle of the consumer is none of Graph.
+      if (code === "throttled" && step === "round") return retryAt?.getTime();
     } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
       this.#running = undefined;
     }
     return undefined;
@@ -216,11 +291,19 @@ export class MailboxObject extends DurableObject {
     const { signal } = this.#stop;
     try {
       const push = await this.#push(mailbox);
-      if (!push) return;
+      if (!push) {
+        // This mailbox is now only polled.
+        const removing = this.#removingWith(mailbox, subscription);
+        if (subscription || subscribeFailures)
+          this.#write({ subscription: undefined, ...NOT_SUBSCRIBED, removing });
+        return;
+      }
       const made = await push.ensure(subscription, { renew: Date.now() >= subscribeAt, signal });
       // If the mailbox was removed meanwhile, its state does not have this subscription.
-      if (signal.aborted) await push.delete(made);
-      else if (made !== subscription)
+      if (signal.aborted) {
+        this.#state = { ...this.#state, removing: this.#removingWith(mailbox, made) };
+        this.#store();
+      } else if (made !== subscription)
         this.#write({
           subscription: made,
           subscribeAt: made.renewAt,
@@ -237,23 +320,58 @@ export class MailboxObject extends DurableObject {
     }
   }
 
+  /** Returns what `#deleteSubscriptions()` has to do, with another subscription. */
+  #removingWith(mailbox, subscription) {
+    const { removing } = this.#state;
+    if (!subscription) return removing && { ...removing, at: Date.now() };
+    const all = [...(removing?.subscriptions ?? []), subscription];
+    return { mailbox, subscriptions: all, failures: 0, at: Date.now() };
+  }
+
+  /** Deletes the subscriptions of a removed mailbox at Graph, and then all that is stored. */
+  async #deleteSubscriptions() {
+    const { removing } = this.#state;
+    if (!removing || Date.now() < removing.at) return;
+    const { mailbox } = removing;
+    const ended = [];
+    let failure = {};
+    for (const subscription of removing.subscriptions) {
+      try {
+        if (Date.now() < subscription.expiresAt)
+          await subscriptions({ ...this.#graph(mailbox), ...UNUSED }).delete(subscription);
+        ended.push(subscription);
+      } catch (error) {
+        const failures = removing.failures + 1;
+        const at = plan.backOffTime(error, failures, { backOff: this.#options.backOff });
+        failure = { failures, at };
+        this.#logFailure("subscription", mailbox, error, at);
+      }
+    }
+    // remove() may have added another one meanwhile.
+    const now = this.#state.removing ?? removing;
+    const left = now.subscriptions.filter((one) => !ended.includes(one));
+    const rest = { ...this.#state };
+    delete rest.removing;
+    this.#state = left.length ? { ...rest, removing: { ...now, ...failure, subscriptions: left } } : rest;
+    if (left.length || rest.mailbox !== undefined) return this.#store();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+  }
+
   #logFailure(event, mailbox, error, retryAt) {
     const { code, requestId } = /** @type {any} */ (error instanceof DeltaError ? error : {});
-    try {
-      this.#options.log?.({
-        mailbox,
-        time: new Date(),
-        level: "warn",
-        event,
-        message: messageOf(error),
-        retryAt: new Date(retryAt),
-        ...(code && { code }),
-        ...(requestId && { requestId }),
-      });
-    } catch (thrown) {
-      // As the client does: an error of `log` must not end the alarm.
-      report(thrown);
-    }
+    // As the client does: an error of `log` must not end the alarm.
+    const log = async (entry) => this.#options.log?.(entry);
+    log({
+      mailbox,
+      time: new Date(),
+      level: "warn",
+      event,
+      message: messageOf(error),
+      retryAt: new Date(retryAt),
+      ...(code && { code }),
+      ...(requestId && { requestId }),
+    }).catch(report);
   }
 
   /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */
@@ -292,8 +410,9 @@ export class MailboxObject extends DurableObject {
     const graph = this.#graph(mailbox);
     const client = await openDelta({
       ...graph,
-      // The storage has no other account.
-      account: graph.token?.account ?? mailbox,
+      // The storage has no other account. That of the token source is the client id, which may
+      // change: the mirror would begin again.
+      account: mailbox,
       store: new DurableObjectStore(this.ctx.storage),
       // Short waits only: for longer ones there is the alarm, which does not keep the object in
       // memory.
@@ -301,21 +420,31 @@ export class MailboxObject extends DurableObject {
       ...(log && { log: (entry) => log({ mailbox, ...entry }) }),
     });
     try {
-      return await use(query(client, mailbox));
+      const made = query(client, mailbox);
+      const isPromise = typeof (/** @type {any} */ (made)?.then) === "function";
+      if (typeof made?.round !== "function")
+        throw badRequest(
+          `options.query of ${OWNER} must return a query, such as client.events(…), got ${isPromise ? "a promise" : typeOf(made)}`,
+        );
+      return await use(made);
     } finally {
       await client.close();
     }
+  }
+
+  #store() {
+    this.ctx.storage.kv.put("state", this.#state);
   }
 
   #write(change) {
     // Stores nothing if the mailbox was removed meanwhile.
     if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
     this.#state = { ...this.#state, ...change };
-    this.ctx.storage.kv.put("state", this.#state);
+    this.#store();
   }
 }
 
 /** The budget. An app has only one. */
 const budgetOf = (namespace) => namespace.getByName("budget");
 
-const messageOf = (error) => String(error?.message ?? error).slice(0, 500);
+const messageOf = (error) => redact(String(error?.message ?? error)).slice(0, 500);

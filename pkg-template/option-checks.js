@@ -38,13 +38,29 @@ export function readFunction(options, name, owner, isOptional = false) {
   throw badRequest(`options.${name} of ${owner} must be a function, got ${typeOf(value)}`);
 }
 
-/** Returns a binding of Durable Objects, or undefined if it is missing and optional. */
+/**
+ * Returns a binding of Durable Objects, or undefined if it is missing and optional. Every property
+ * of a stub is a function, except for the `id` of a Durable Object. A binding has no `id`.
+ */
 export function readNamespace(options, name, owner, isOptional = false) {
   const value = options?.[name];
-  if (typeof value?.getByName === "function" || (isOptional && value === undefined)) return value;
+  const isStub = value?.id !== undefined;
+  if (typeof value?.getByName === "function" && !isStub) return value;
+  if (isOptional && value === undefined) return value;
   throw badRequest(
-    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.MAILBOXES, got ${typeOf(value)}`,
+    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.MAILBOXES, got ${isStub ? "a stub" : typeOf(value)}`,
   );
+}
+
+/** The options of all three classes, which may get the same object. */
+const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff spread".split(" ");
+
+/** Refuses names of options that no class has. `names` are those of `owner` alone. */
+export function checkNames(options, names, owner) {
+  const all = [...names, ...SHARED];
+  const other = Object.keys(options ?? {}).find((name) => !all.includes(name));
+  if (other === undefined) return;
+  throw badRequest(`options.${other} is not an option of ${owner}: the options are ${all.join(", ")}`);
 }
 
 /** Returns the name of a mailbox. */

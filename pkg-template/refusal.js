@@ -12,6 +12,20 @@ export function withoutSecrets(text, secrets) {
 }
 
 /**
+ * Replaces what may be a secret in a text of the app or of another library by "…": tokens, the
+ * passwords and the parameters of links, and long words.
+ */
+export function redact(text) {
+  const hidden = text
+    .replaceAll(/\b(Bearer)\s+\S+/gi, "$1 …")
+    .replaceAll(/\beyJ\S*/g, "…")
+    .replaceAll(/(:\/\/)[^\s/?#@]*@/g, "$1…@")
+    .replaceAll(/(:\/\/[^\s?#]*)[?#]\S*/g, "$1…")
+    .replaceAll(/[?&#][^\s=&]*=\S*/g, "…");
+  return withoutSecrets(hidden, []);
+}
+
+/**
  * Converts a `Retry-After` header, which has seconds or a date, to a Date. Undefined if it names no
  * time, one in the past, or one that is more than a day ahead.
  *

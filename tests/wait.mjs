@@ -24,6 +24,14 @@ export function guard(ms, act) {
   return () => clearTimeout(timer);
 }
 
+/** Lets timers of exactly `longest` ms end after `ms`: for deadlines. Returns how to undo it. */
+export function shortenTimers(longest, ms) {
+  const { setTimeout } = globalThis;
+  const shortened = (act, after, ...values) => setTimeout(act, after === longest ? ms : after, ...values);
+  globalThis.setTimeout = /** @type {any} */ (shortened);
+  return () => void (globalThis.setTimeout = setTimeout);
+}
+
 /** An event that a hook fires with `fire(value)` and a test awaits as `fired`. */
 export function event() {
   let fire;

@@ -21,6 +21,7 @@ before(async () => {
   const options = {
     durableObjects: {
       MAILBOXES: { className: "Mailbox", useSQLite: true },
+      BUDGET: { className: "Budget", useSQLite: true },
       PROBE: { className: "Probe", useSQLite: true },
     },
     bindings: { TOKEN: world.tokens.app, ENDPOINT: world.root },
@@ -50,6 +51,8 @@ const untilCurrent = (mailbox) =>
     const found = await call("status", mailbox);
     return found.phase === "current" || JSON.stringify(found);
   });
+const failuresOf = (name) => failures.filter(({ mailbox }) => mailbox === name);
+const set = (name, value) => call("set", name, value);
 const namesOf = (mailbox) => delivered.filter((one) => one.mailbox === mailbox).flatMap(({ names }) => names);
 
 test("a mailbox without a budget, a registry and a subscription runs a round when it is woken", async () => {
@@ -87,7 +90,7 @@ test("a page whose changes were refused is delivered again, also if log() throws
   assert.equal(new Set(namesOf("b")).size, 6);
   await until(() => failures.length > 1 || "the failures were not logged");
   const [{ retryAt, ...failure }] = failures;
-  assert.deepEqual(failure, { event: "deliver", message: "the consumer responded with 503" });
+  assert.deepEqual(failure, { mailbox: "b", event: "deliver", message: "the consumer responded with 503" });
   assert.ok(Date.parse(retryAt) > 0);
   assert.deepEqual([...new Set(failures.map(({ event }) => event))], ["deliver"], "no alarm has failed");
 });
@@ -105,20 +108,129 @@ test("an error before the round is in the status and in the log, and the mailbox
   for (const [name, code, message] of [
     ["throws", "bad-request", /^a mistake of the app$/],
     ["wrong", "bad-request", /^options.top is refused by Graph on user/],
+    ["query of nothing", "bad-request", /^options.query of MailboxObject must return .* got undefined$/],
+    ["query later", "bad-request", /^options.query of MailboxObject must return .* got a promise$/],
   ]) {
-    failures.length = 0;
     await call("wake", name, name);
-    await until(() => failures.length > 0 || "not logged");
-    assert.equal(failures[0].event, "open");
-    assert.match(failures[0].message, message);
+    await until(() => failuresOf(name).length > 0 || "not logged");
+    assert.equal(failuresOf(name)[0].event, "open");
+    assert.match(failuresOf(name)[0].message, message);
     const { lastError, failures: count } = await call("status", name);
     assert.equal(lastError.code, code);
     assert.match(lastError.message, message);
     assert.ok(count > 0);
     await call("remove", name);
   }
-  const { error } = await call("wake", "no resource", "no resource");
-  assert.match(error, /options.subscription of MailboxObject must return a resource, .* got undefined$/);
+});
+
+test("an error of subscription() is in the status and in the log, and the mailbox is polled", async () => {
+  for (const [name, message] of [
+    ["no resource", /options.subscription of MailboxObject must return a resource, .* got undefined$/],
+    ["no address", /^there is no address$/],
+  ]) {
+    assert.equal(await call("wake", name, name), null);
+    await untilCurrent(name);
+    const { subscribeError, items } = await call("status", name);
+    assert.match(subscribeError, message);
+    assert.equal(items, 6);
+    assert.deepEqual(
+      failuresOf(name).map(({ event }) => event),
+      ["subscription"],
+    );
+    await call("remove", name);
+  }
+});
+
+test("no status and no log entry contains a token, a password or the parameters of a link", async () => {
+  const printed = /^PUT https:\/\/…@b.example\/c… failed \(Authorization: Bearer … token=…$/;
+  for (const name of ["secret in deliver", "secret in token", "secret in subscription"]) {
+    await call("wake", name, name);
+    await until(() => failuresOf(name).length > 0 || "not logged");
+    const { lastError, subscribeError } = await call("status", name);
+    for (const message of [
+      lastError?.message ?? subscribeError,
+      ...failuresOf(name).map((one) => one.message),
+    ])
+      assert.match(message, printed, name);
+    const all = JSON.stringify([await call("status", name), failuresOf(name)]);
+    assert.doesNotMatch(all, /SECRETSIG|eyJ|PASSWORD/, name);
+    await call("remove", name);
+  }
+});
+
+test("a token source with another account continues the same mirror", async () => {
+  await call("wake", "new client", "new client");
+  await untilCurrent("new client");
+  await call("wake", "new client", "new client");
+  await until(async () => (await call("status", "new client")).fulfilledRounds === 2 || "no second round");
+  assert.equal(namesOf("new client").length, 6);
+});
+
+test("a budget that does not answer is in the status and in the log, and the mailbox asks again", async () => {
+  for (const [name, message] of [
+    ["budget down", /^the budget is overloaded$/],
+    ["budget wrong", /does not implement the method "acquire"/],
+  ]) {
+    await set("budget", "down");
+    await call("wake", name, name);
+    await until(() => failuresOf(name).length > 1 || "not asked again");
+    assert.deepEqual([...new Set(failuresOf(name).map(({ event }) => event))], ["budget"]);
+    assert.match(failuresOf(name)[0].message, message);
+    const { lastError, phase, nextTry } = await call("status", name);
+    assert.deepEqual([lastError.code, phase], ["budget", "failed"]);
+    assert.match(lastError.message, message);
+    assert.ok(nextTry > 0);
+  }
+  await call("remove", "budget wrong");
+  await set("budget", "up");
+  await untilCurrent("budget down");
+  assert.equal((await call("status", "budget down")).lastError, undefined);
+});
+
+test("a throttle of Graph reaches the budget if all mailboxes share a limit, one of the consumer never", async () => {
+  for (const [name, isShared] of [
+    ["throttled", false],
+    ["throttled consumer", false],
+    ["throttled for all", true],
+  ]) {
+    await call("wake", name, name);
+    await until(async () => (await call("released", name)).length > 0 || "not released");
+    assert.equal((await call("status", name)).lastError.code, "throttled", name);
+    const [retryAt] = await call("released", name);
+    assert.equal(retryAt > Date.now(), isShared, `${name}: ${retryAt}`);
+  }
+});
+
+test("the signal of deliver() is aborted by remove() and at the end of the time for a round", async () => {
+  for (const [name, message] of [
+    ["slow", "this mailbox was removed"],
+    ["late", "a round has five minutes"],
+  ]) {
+    await call("wake", name, name);
+    await until(async () => (await call("get", name)) !== null || "it does not deliver");
+    if (name === "slow") await call("remove", name);
+    await until(
+      async () => (await call("get", name)) === message || `${name}: ${await call("get", name)}`,
+      8,
+    );
+  }
+  await until(async () => (await call("status", "late")).lastError?.code === "deliver" || "no error");
+  await call("remove", "late");
+});
+
+test("an alarm that cannot be set at the start of a round is an error of this round", async () => {
+  await call("wake", "alarm fails", "alarm fails");
+  await until(() => failuresOf("alarm fails").length > 0 || "not logged");
+  const [{ event, message }] = failuresOf("alarm fails");
+  assert.deepEqual([event, message], ["open", "the storage is overloaded"]);
+  await untilCurrent("alarm fails");
+});
+
+test("a promise of log() that rejects is reported", async () => {
+  await set("reported", "nothing");
+  await call("wake", "log rejects", "log rejects");
+  await until(async () => (await call("get", "reported")) === "a rejected log()" || call("get", "reported"));
+  await untilCurrent("log rejects");
 });
 
 test("a removed mailbox is empty, ignores notifications, and begins from the start when it is woken again", async () => {
@@ -135,6 +247,93 @@ test("a removed mailbox is empty, ignores notifications, and begins from the sta
   assert.equal(namesOf("c").length, 12);
 });
 
+/** The ids of the subscriptions that Graph has. */
+async function subscriptionIds() {
+  const headers = { authorization: `Bearer ${world.tokens.app}` };
+  const response = await fetch(`${world.root}/subscriptions`, { headers });
+  return (await response.json()).value.map(({ id }) => id);
+}
+async function subscribedAndCurrent(name) {
+  await call("wake", name, name);
+  await untilCurrent(name);
+  await until(async () => {
+    const status = await call("status", name);
+    return Boolean(status.subscription) || JSON.stringify(status);
+  });
+  return (await call("status", name)).subscription.id;
+}
+const untilEmpty = (name) =>
+  until(async () => {
+    const { keys, tables, alarm } = await call("stored", name);
+    return (!keys.length && !tables.length && alarm === null) || JSON.stringify({ keys, tables, alarm });
+  });
+
+test("remove() deletes the mirror at once, and the subscription as soon as Graph does", async () => {
+  const id = await subscribedAndCurrent("subscribed");
+  await set("graph", "down");
+  await call("remove", "subscribed");
+  const { mailbox, phase, items } = await call("status", "subscribed");
+  assert.deepEqual([mailbox, phase, items], [undefined, "new", undefined]);
+  const { keys, tables } = await call("stored", "subscribed");
+  assert.deepEqual([keys, tables], [["state"], []]);
+  await until(() => failuresOf("subscribed").length > 1 || "no second attempt");
+  assert.equal(failuresOf("subscribed")[0].event, "subscription");
+  assert.match(failuresOf("subscribed")[0].message, /^Graph refused the subscription: 503 Busy not now$/);
+  await call("remove", "subscribed");
+  assert.ok((await subscriptionIds()).includes(id));
+  await set("graph", "up");
+  await untilEmpty("subscribed");
+  assert.ok(!(await subscriptionIds()).includes(id));
+});
+
+test("a mailbox that is added again while its old subscription is deleted keeps its new one", async () => {
+  const old = await subscribedAndCurrent("subscribed again");
+  await set("graph", "down");
+  await call("remove", "subscribed again");
+  await call("wake", "subscribed again", "subscribed again");
+  await untilCurrent("subscribed again");
+  assert.equal(namesOf("subscribed again").length, 12);
+  await set("graph", "up");
+  const id = await subscribedAndCurrent("subscribed again");
+  assert.notEqual(id, old);
+  await until(async () => !(await subscriptionIds()).includes(old) || "the old one is left behind");
+  await until(async () => !(await call("status", "subscribed again")).removing || "not stored");
+  assert.ok((await subscriptionIds()).includes(id));
+  assert.equal((await call("status", "subscribed again")).subscription.id, id);
+  await call("remove", "subscribed again");
+  await untilEmpty("subscribed again");
+});
+
+test("the subscription of a mailbox that is now only polled is deleted, before and by remove()", async () => {
+  for (const isRemoved of [true, false]) {
+    const id = await subscribedAndCurrent("now polled");
+    await set("polled", "yes");
+    await call(isRemoved ? "remove" : "wake", "now polled", isRemoved ? undefined : "now polled");
+    await until(async () => !(await subscriptionIds()).includes(id) || "it is left behind");
+    await set("polled", "no");
+  }
+  await untilCurrent("now polled");
+  assert.equal((await call("status", "now polled")).items, 6);
+});
+
+test("an expired subscription of a removed mailbox is not deleted, and nothing remains stored", async () => {
+  await subscribedAndCurrent("subscribed briefly");
+  await set("graph", "down");
+  await call("remove", "subscribed briefly");
+  await untilEmpty("subscribed briefly");
+  await set("graph", "up");
+});
+
+test("a subscription is deleted after a restart", async () => {
+  const id = await subscribedAndCurrent("subscribed to restart");
+  await set("graph", "down");
+  await call("remove", "subscribed to restart");
+  assert.ok((await subscriptionIds()).includes(id));
+  await worker.restart();
+  await untilEmpty("subscribed to restart");
+  assert.ok(!(await subscriptionIds()).includes(id));
+});
+
 test("wrong options of the three classes and an empty name are errors that say what is wrong", async () => {
   const { nothing, ...errors } = await (await worker.fetch("/errors")).json();
   assert.equal(nothing, null);
@@ -145,7 +344,14 @@ test("wrong options of the three classes and an empty name are errors that say w
     "no deliver": /^options.deliver of MailboxObject must be a function, got undefined$/,
     "a subscription that is none": /^options.subscription of MailboxObject must be .* got an object$/,
     "a log that is none": /^options.log of MailboxObject must be a function, got a boolean$/,
-    "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got an object$/,
+    "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got a stub$/,
+    "a budget that is a service": /^options.budget of MailboxObject must be a binding of .* got a \w+$/,
+    "mailboxes that are a stub": /^options.mailboxes of BudgetObject must be a binding of .* got a stub$/,
+    "no secret": /^options.secret of MailboxObject must be a string of at least 32 .* got undefined$/,
+    "a short secret": /^options.secret of MailboxObject must be .* got a shorter string$/,
+    "a typo": /^options.backoff is not an option of MailboxObject: the options are token, query, .*spread$/,
+    "a typo of a budget": /^options.rounds is not an option of BudgetObject: the options are mailboxes, /,
+    "a shared limit alone": /^options.sharesLimit of MailboxObject needs options.budget, /,
     "a pause in words": /^options.pause of MailboxObject must be a number of at least 0, got a string$/,
     "no back-off": /^options.backOff of MailboxObject must be a number of at least 1, got 0$/,
     "no mailboxes": /^options.mailboxes of RegistryObject must be a binding .* got undefined$/,
@@ -163,4 +369,6 @@ test("wrong options of the three classes and an empty name are errors that say w
   }
   const { error } = await call("wake", "d", "");
   assert.match(error, /the mailbox of wake\(\) must be a non-empty string, got an empty string$/);
+  const { error: other } = await call("wake", "d", "e");
+  assert.match(other, /the mailbox of wake\(\) must be the name of its object: /);
 });

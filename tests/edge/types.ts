@@ -54,6 +54,26 @@ export class Calendar extends MailboxObject<Env> {
   }
 }
 
+interface User {
+  id: string;
+  mail?: string;
+}
+
+/** The changes have the type of the items. */
+export class Users extends MailboxObject<Env, User> {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env, {
+      token: () => () => env.SECRET,
+      query: (client) => client.track<User>("/users/delta"),
+      async deliver(_, changes, { signal }) {
+        for (const change of changes)
+          if (change.type === "upsert") await env.CHANGES.send(change.item.mail?.toLowerCase());
+        signal.throwIfAborted();
+      },
+    });
+  }
+}
+
 export class Registry extends RegistryObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env, settingsOf(env));

@@ -21,6 +21,7 @@ declare module "cloudflare:workers" {
         deleteAlarm(): Promise<void>;
         deleteAll(): Promise<void>;
       };
+      id: { name?: string };
       waitUntil(promise: Promise<unknown>): void;
     };
   }
