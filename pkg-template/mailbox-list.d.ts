@@ -16,8 +16,8 @@ export interface MailboxState extends RoundState, SubscriptionState {
   /** The end of the last complete round. */
   lastSync?: number;
   /**
-   * Why the last round failed. The code is that of a `DeltaError`, or `deliver` for another error
-   * of `deliver()`.
+   * Why the last round failed. The code is that of a `DeltaError`, `deliver` for another error of
+   * `deliver()`, or `budget` if the budget did not answer.
    */
   lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
   /** The number of items of the mirror. */
@@ -70,8 +70,8 @@ export interface MailboxList {
   /** Adds a mailbox and wakes it at once, also if it is on the list already. */
   add(mailbox: string): Promise<void>;
   /**
-   * Removes a mailbox with its mirror and its subscription, also during a round. Resolves to
-   * whether it was on the list.
+   * Removes a mailbox with its mirror, also during a round. Its alarm deletes the subscription.
+   * Resolves to whether it was on the list.
    */
   remove(mailbox: string): Promise<boolean>;
   /**

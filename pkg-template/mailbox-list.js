@@ -3,6 +3,7 @@
 // mailboxes. See mailbox-list.d.ts.
 import { clientStateFor, handleNotification } from "./notifications.js";
 import { readCount, readName, readNamespace } from "./option-checks.js";
+import { redact } from "./refusal.js";
 import { registryOf, SHARDS } from "./registries.js";
 import { shardOf } from "./shards.js";
 
@@ -44,7 +45,7 @@ export function mailboxList(options) {
           .status()
           .catch((error) => ({
             phase: "failed",
-            lastError: { code: "object", message: String(error?.message ?? error), at: Date.now() },
+            lastError: { code: "object", message: redact(String(error?.message ?? error)), at: Date.now() },
           }));
       return {
         count: lists.reduce((sum, list) => sum + list.count, 0),

@@ -2,7 +2,8 @@
 // The Durable Object that lists mailboxes and wakes them. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
 import { report } from "./error.js";
-import { checkCount, readFunction, readNamespace, readNumber } from "./option-checks.js";
+import { checkCount, checkNames, readFunction, readNamespace, readNumber } from "./option-checks.js";
+import { redact } from "./refusal.js";
 import { registryOf, SHARDS } from "./registries.js";
 import { alarmTime, backOffTime } from "./round-plan.js";
 import { dueAt, shardOf } from "./shards.js";
@@ -25,6 +26,7 @@ export class RegistryObject extends DurableObject {
 
   constructor(ctx, env, options) {
     super(ctx, env);
+    checkNames(options, ["log"], OWNER);
     this.#mailboxes = readNamespace(options, "mailboxes", OWNER);
     this.#registries = readNamespace(options, "registries", OWNER);
     this.#spread = readNumber(options, "spread", OWNER, 600_000);
@@ -125,7 +127,7 @@ export class RegistryObject extends DurableObject {
 
   /** An error of `log` is reported: it must not end the alarm. */
   async #logFailure(mailbox, error, at) {
-    const message = String(error?.message ?? error).slice(0, 500);
+    const message = redact(String(error?.message ?? error)).slice(0, 500);
     const entry = { event: "wake", level: "warn", time: new Date(), mailbox, message, retryAt: new Date(at) };
     try {
       await this.#log?.(entry);

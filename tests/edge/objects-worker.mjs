@@ -203,7 +203,7 @@ const WRONG = {
   "no back-off": [MailboxObject, { ...good, backOff: 0 }],
   "no mailboxes": [RegistryObject, { registries: namespace }],
   "no registries": [RegistryObject, { mailboxes: namespace }],
-  "half a shard": [RegistryObject, { ...both, shards: 0.5 }],
+  "a negative spread": [RegistryObject, { ...both, spread: -1 }],
   "a negative spread": [RegistryObject, { ...both, spread: -1 }],
   "no mailboxes of a budget": [BudgetObject, {}],
   "no rounds at once": [BudgetObject, { mailboxes: namespace, roundsAtOnce: 0 }],
