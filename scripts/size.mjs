@@ -83,7 +83,7 @@ addFile("deltalink/workers", await entry("workers.js"), 5 * KB);
 addFile(
   "deltalink/durable-objects",
   await entry("durable-objects.js", ["cloudflare:workers", "./workerd.js"]),
-  10 * KB,
+  11 * KB,
 );
 for (const [name, framework] of [
   ["react", "react"],
