@@ -204,7 +204,6 @@ const WRONG = {
   "no mailboxes": [RegistryObject, { registries: namespace }],
   "no registries": [RegistryObject, { mailboxes: namespace }],
   "a negative spread": [RegistryObject, { ...both, spread: -1 }],
-  "a negative spread": [RegistryObject, { ...both, spread: -1 }],
   "no mailboxes of a budget": [BudgetObject, {}],
   "no rounds at once": [BudgetObject, { mailboxes: namespace, roundsAtOnce: 0 }],
   "a pause that is no number": [BudgetObject, { mailboxes: namespace, pause: NaN }],

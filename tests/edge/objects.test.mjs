@@ -357,7 +357,6 @@ test("wrong options of the three classes and an empty name are errors that say w
     "no mailboxes": /^options.mailboxes of RegistryObject must be a binding .* got undefined$/,
     "no registries": /^options.registries of RegistryObject must be a binding .* got undefined$/,
     "a negative spread": /^options.spread of RegistryObject must be a number of at least 0, got -1$/,
-    "a negative spread": /^options.spread of RegistryObject must be a number of at least 0, got -1$/,
     "no mailboxes of a budget": /^options.mailboxes of BudgetObject must be a binding .* got undefined$/,
     "no rounds at once": /^options.roundsAtOnce of BudgetObject must be a number of at least 1, got 0$/,
     "a pause that is no number": /^options.pause of BudgetObject must be a number of .* got NaN$/,
