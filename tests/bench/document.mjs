@@ -22,8 +22,9 @@ The median of the runs, with their minimum and maximum.
 
 const FINDINGS = `## Where it is slower than the reference, and why
 
-A first round of events is faster, because requests, transfer and commits overlap. Elsewhere the work
-beyond that of the loop shows:
+With latency, a first round takes about half the time of the loop, because requests, transfer and
+commits overlap. Without latency it takes about as long: 0.99 of the loop (0.84–1.30) in seven other
+runs of events. Elsewhere the work beyond that of the loop shows:
 
 - **Node, events.** Of the CPU time of a round (V8's profiler, 40 rounds of 20 × 200 events), 25 % is
   \`JSON.parse\`, 15 % garbage collection, 13 % the decoding of the bodies, 4 % their creation by the
@@ -33,12 +34,35 @@ beyond that of the loop shows:
 - **Node, users.** The items are five times smaller, so that the host's part is small (parsing 11 %,
   garbage collection 15 %) and the work for each item and for each of the 40 requests outweighs it:
   id, marker and row 35 %, request, timeout and abort signal 25 %.
-- **Incremental rounds** take a lock, read the record, and commit it even if nothing has changed; with
-  changes they read the stored rows, to tell what has changed.
+- **Chromium.** The profile (\`make bench PROFILE=1\`, V8's profiler, one run) of \`sync()\` and \`all()\`
+  shows in whose code the time goes. *Waits* are for the network and the database, which are other
+  processes; *browser* is the browser's own code in the process of the page, such as parsing, copying
+  and garbage collection.
+
+  |  | waits | browser | deltalink's wasm | deltalink's JavaScript |
+  | --- | ---: | ---: | ---: | ---: |
+  | First round, 20 × 200 events, no latency | 27 % | 52 % | 10 % | 12 % |
+  | First round, 40 × 100 users, no latency | 31 % | 49 % | 10 % | 10 % |
+  | Incremental round, no change | 50 % | 24 % | 14 % | 12 % |
+  | Incremental round, 5 changes | 52 % | 28 % | 8 % | 12 % |
+  | Full round over a full mirror | 42 % | 46 % | 4 % | 7 % |
+  | \`all()\`, 4,000 events | 40 % | 54 % | 3 % | 3 % |
+  | \`all()\`, 100,000 users | 58 % | 40 % | 1 % | 1 % |
+
+- **Incremental rounds** wait longer than the loop: for a lock, for the record, and for its commit even
+  if nothing has changed. With changes they read the stored rows, to tell what has changed.
 - **A full round over a full mirror** reads each stored row to compare it. The loops overwrite it.
-- **\`all()\`** takes each item out of its row, and completes occurrences from their series.
-- **The first request after \`import()\`** waits until 580 KB of wasm are compiled; the loops have nothing
-  to compile. \`init()\`, called early, takes this time off the first use ([hosts.md](hosts.md)).
+- **Users, and \`all()\`**: the database takes longer because the key of a row contains the key of the
+  query ([decision 0005](decisions/0005-segment-layout.md)).
+- **The first request after \`import()\`** waits until 580 KB of wasm are loaded and compiled; the loops
+  have nothing to compile. \`init()\`, called early, takes this time off the first use
+  ([hosts.md](hosts.md)).
+
+## The dashboard
+
+\`make bench\` opens the dashboard of the demo ten times with a filled mirror, while Graph does not
+respond: the first paint takes 104 to 116 ms, and the rows of a view are on the screen after 277 to
+331 ms (medians of each view).
 
 ## Compared with 0.1.0
 
