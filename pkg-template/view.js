@@ -233,22 +233,29 @@ export class View {
 
   /** `rows(completes)` returns the shared rows. `isEvents`: the default order is by start. */
   constructor(rows, isEvents, options) {
-    const { completes, limit, where, orderBy } = readOptions(options, "view", [
-      "where",
-      "orderBy",
-      "limit",
-      "occurrences",
-    ]);
+    const {
+      completes,
+      limit,
+      where,
+      orderBy,
+      descending = false,
+    } = readOptions(options, "view", ["where", "orderBy", "descending", "limit", "occurrences"]);
     if (where !== undefined && typeof where !== "function")
       throw badRequest(`options.where must be a function, got ${typeOf(where)}`);
     if (!["undefined", "string", "function"].includes(typeof orderBy))
       throw badRequest(
         `options.orderBy must be a property such as "displayName" or "start.dateTime", or a function, got ${typeOf(orderBy)}`,
       );
+    if (typeof descending !== "boolean")
+      throw badRequest(`options.descending must be true or false, got ${typeOf(descending)}`);
+    if (descending && typeof orderBy === "function")
+      throw badRequest("options.descending is only for a property: the function in options.orderBy decides");
     this.#rows = rows(completes);
     this.#where = where ?? (() => true);
-    const order = typeof orderBy === "string" ? byPath(orderBy) : (orderBy ?? (isEvents ? byStart : () => 0));
-    this.#compare = (one, other) => order(one, other) || (one.id < other.id ? -1 : Number(one.id > other.id));
+    const order = orderBy ?? (isEvents ? byStart : byId);
+    const directed = descending ? (one, other) => order(other, one) : order;
+    const compare = typeof order === "string" ? byPath(order, descending) : directed;
+    this.#compare = (one, other) => compare(one, other) || byId(one, other);
     this.#limit = limit;
   }
 
@@ -384,15 +391,23 @@ function byStart(one, other) {
   return a < b ? -1 : Number(a > b);
 }
 
-/** Compares by a property, such as `displayName` or `start.dateTime`. Missing values come last. */
-function byPath(path) {
+function byId(one, other) {
+  return one.id < other.id ? -1 : Number(one.id > other.id);
+}
+
+/**
+ * Compares by a property, such as `displayName` or `start.dateTime`. Missing values come last in
+ * both directions.
+ */
+function byPath(path, descending) {
   const names = path.split(/[./]/);
   const { compare } = new Intl.Collator();
   const value = (item) => names.reduce((object, name) => object?.[name], item) ?? undefined;
   return (one, other) => {
     const [a, b] = [value(one), value(other)];
     if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
-    if (typeof a === "string" && typeof b === "string") return compare(a, b);
-    return a < b ? -1 : Number(a > b);
+    const [first, second] = descending ? [b, a] : [a, b];
+    if (typeof first === "string" && typeof second === "string") return compare(first, second);
+    return first < second ? -1 : Number(first > second);
   };
 }

@@ -24,6 +24,13 @@ export interface ViewOptions<T> extends OccurrenceOptions {
    * events by their start, all others by id.
    */
   orderBy?: Path<T> | ((a: T, b: T) => number);
+  /**
+   * Sorts by the property in `orderBy`, or in the default order, from the largest to the smallest.
+   * Missing values come last here too. Default `false`. Not together with a function in `orderBy`.
+   *
+   * @example recordings.view({ orderBy: "createdDateTime", descending: true, limit: 20 });
+   */
+  descending?: boolean;
   /** The maximum number of items. `total` counts all. Default: no limit. */
   limit?: number;
 }

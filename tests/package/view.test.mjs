@@ -44,6 +44,27 @@ test("a view is empty before its first subscriber, and has all items in order wh
   await client.close();
 });
 
+test("descending reverses a property or the default order, and missing values come last", async () => {
+  const graph = await fakeGraph({ populate: { contacts: 3 } });
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  const [first, second, third] = (await contacts.all()).map(({ id }) => id).sort();
+  for (const [id, jobTitle] of [
+    [first, "Accountant"],
+    [second, null],
+    [third, "Driver"],
+  ])
+    graph.edit("contacts", id, { jobTitle });
+  await contacts.sync();
+  const idsOf = async (options) =>
+    (await stateUntil(contacts.view(options), isReady)).items.map(({ id }) => id);
+  assert.deepEqual(await idsOf({ orderBy: "jobTitle" }), [first, third, second]);
+  assert.deepEqual(await idsOf({ orderBy: "jobTitle", descending: true }), [third, first, second]);
+  assert.deepEqual(await idsOf({ descending: true }), [third, second, first]);
+  await client.close();
+});
+
 test("a list is synced only when it has all rows of the first round", async () => {
   const graph = await fakeGraph({ populate: { contacts: 200 }, settings: { pageSize: 20 } });
   const client = await open(graph);
@@ -363,6 +384,8 @@ test("view() rejects wrong options and names them, and a closed view cannot be s
   for (const [options, message] of [
     [{ where: "x" }, /options\.where must be a function, got a string/],
     [{ orderBy: 7 }, /options\.orderBy must be a property such as "displayName" or "start\.dateTime"/],
+    [{ descending: "yes" }, /options\.descending must be true or false, got a string/],
+    [{ descending: true, orderBy: () => 0 }, /options\.descending is only for a property/],
     [{ limit: 0 }, /options\.limit must be a whole number of at least 1, got 0/],
     [{ sort: "x" }, /options\.sort is not an option of view\(\)/],
     [{ occurrences: "all" }, /options\.occurrences must be "complete" or "raw", got "all"/],
