@@ -1,4 +1,4 @@
-import type { DeltaErrorCode, QueryStatus, WaitReason } from "deltalink";
+import type { DeltaErrorCode, QueryStatus, Readable, WaitReason } from "deltalink";
 
 /** The options of `describe()`. */
 export interface DescribeOptions {
@@ -17,9 +17,23 @@ export interface DescribeOptions {
  * The text depends on the phase, on times and counts, and on the code of an error. It never
  * contains a message, an id, a link or a token.
  *
- * @example query.status.subscribe((status) => (line.textContent = describe(status)));
+ * Spans such as "5 minutes ago" refer to the moment of the call: see {@link description}.
+ *
+ * @example describe(error ? { phase: "failed", error } : query.status.get());
  */
 export function describe(status: QueryStatus, options?: DescribeOptions): string;
+
+/**
+ * Returns the description as a value that changes with the status, and as time passes: "Updated
+ * now." becomes "Updated 1 minute ago." It has a timer only while it is subscribed.
+ *
+ * @example
+ *   const stop = description(query.status).subscribe((text) => (line.textContent = text));
+ */
+export function description(
+  status: Readable<QueryStatus>,
+  options?: Omit<DescribeOptions, "now">,
+): Readable<string>;
 
 /** The English sentences. A `Sentences` object of another language replaces them all. */
 export const english: Sentences;

@@ -74,6 +74,32 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
   return parts.filter(Boolean).join(" ");
 }
 
+/** How often a description is made again while it is subscribed, in milliseconds. */
+const SECOND = 1000;
+
+/** @type {typeof import("./describe.js").description} */
+export function description(status, options) {
+  const get = () => describe(status.get(), options);
+  return {
+    get,
+    subscribe(run) {
+      let shown;
+      const update = () => {
+        const text = get();
+        if (text !== shown) run((shown = text));
+      };
+      const stop = status.subscribe(update);
+      /** @type {any} */
+      const timer = setInterval(update, SECOND);
+      timer.unref?.();
+      return () => {
+        clearInterval(timer);
+        stop();
+      };
+    },
+  };
+}
+
 /**
  * Returns the names of the sentences for a status, the most specific first.
  *

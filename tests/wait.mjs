@@ -44,8 +44,8 @@ export function event() {
  * `tick(ms)` of the result.
  */
 export function fakeTimers(context, now) {
-  context.mock.timers.enable(
-    now === undefined ? { apis: ["setTimeout"] } : { apis: ["setTimeout", "Date"], now },
-  );
+  /** @type {("setTimeout" | "setInterval")[]} */
+  const apis = ["setTimeout", "setInterval"];
+  context.mock.timers.enable(now === undefined ? { apis } : { apis: [...apis, "Date"], now });
   return context.mock.timers;
 }

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
-import { describe, english } from "deltalink/describe";
+import { describe, description, english } from "deltalink/describe";
 import { fakeGraph } from "deltalink/testing";
+import { fakeTimers } from "../wait.mjs";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 const at = (seconds) => new Date(NOW + seconds * 1000);
@@ -110,6 +111,34 @@ test("every sentence can be replaced, by a text or a function, in another langua
   const replaced = Object.fromEntries(Object.keys(english).map((name) => [name, `<${name}>`]));
   const everywhere = { ...failed("quota"), lastSyncedAt, nextRoundAt: at(60) };
   assert.equal(say(everywhere, { sentences: replaced }), "<failed-quota> <last> <next>");
+});
+
+test("a subscribed description changes with the status and as time passes, until it is stopped", (context) => {
+  const timers = fakeTimers(context, NOW);
+  let status = { phase: "idle", lastSyncedAt: at(0) };
+  const runs = new Set();
+  const readable = {
+    get: () => status,
+    subscribe: (run) => (run(status), runs.add(run), () => runs.delete(run)),
+  };
+  const words = description(readable, { sentences: { idle: "As of {since}." } });
+  assert.equal(words.get(), "As of now.");
+  const texts = [];
+  const stop = words.subscribe((text) => texts.push(text));
+  timers.tick(59_000);
+  assert.deepEqual(texts, ["As of now."]);
+  timers.tick(1000);
+  timers.tick(60_000);
+  assert.deepEqual(texts, ["As of now.", "As of 1 minute ago.", "As of 2 minutes ago."]);
+  assert.equal(words.get(), "As of 2 minutes ago.");
+  status = { phase: "syncing" };
+  for (const run of runs) run(status);
+  assert.deepEqual(texts.slice(3), ["Updating."]);
+  stop();
+  assert.equal(runs.size, 0);
+  status = { phase: "idle", lastSyncedAt: at(0) };
+  timers.tick(3_600_000);
+  assert.equal(texts.length, 4);
 });
 
 test("a description of a failed round has no message, id, link or token", async () => {
