@@ -10,6 +10,7 @@ import type {
 } from "./query-options.js";
 import type { DeltaError } from "./errors.js";
 import type { LogEntry } from "./log.js";
+import type { Readable } from "./query-status.js";
 import type { DeltaStore } from "./store.js";
 import type { TokenCredential, TokenFunction } from "./tokens.js";
 import type { Narrowed, PropertyName, Selected, Tracked } from "./tracked.js";
@@ -168,6 +169,15 @@ export interface DeltaClient {
   track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
   track<T extends object>(path: string, options?: TrackOptions & { mirror?: true }): DeltaQuery<T>;
   track<T extends object>(path: string, options: TrackOptions): DeltaQuery<T> | DeltaFeed<T>;
+  /**
+   * The error because of which the user has to sign in again, and undefined otherwise: one of the
+   * queries of this client is in the phase `needs-auth`. If an error has `claims`, it is this one.
+   *
+   * @example
+   *   client.signInError.subscribe((error) => (button.hidden = !error));
+   *   button.onclick = () => signIn(client.signInError.get()?.claims).then(() => client.resume());
+   */
+  readonly signInError: Readable<DeltaError | undefined>;
   /**
    * Call this after the user has signed in again. Clears the cached token and ends the phase
    * `needs-auth` of all queries, in all tabs of the account. A `sync()` that ended in this phase

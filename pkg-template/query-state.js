@@ -1,6 +1,8 @@
 // @ts-check
 // The state in memory that all query objects with the same key share.
+/** @import { DeltaError } from "./errors.js" */
 import { Changes } from "./changes.js";
+import { Value } from "./readable.js";
 import { Status } from "./status.js";
 import { Rows } from "./view.js";
 
@@ -58,11 +60,18 @@ export class QueryState {
  * garbage: a user who pages through a calendar makes a query with another key for each window.
  */
 export class QueryStates {
+  /**
+   * The error because of which the user has to sign in, one with claims if there is one.
+   *
+   * @type {Value<DeltaError | undefined>}
+   */
+  signInError = new Value(undefined);
   #byKey = new Map();
   #used = new Set();
   #collected = new FinalizationRegistry((key) => {
     // A new object may have the key by now.
     if (!this.get(key)) this.#byKey.delete(key);
+    this.#showSignInError();
   });
 
   get(key) {
@@ -76,10 +85,17 @@ export class QueryStates {
     return state;
   }
 
-  /** Keeps an object alive while it is used. */
+  /** Keeps an object alive while it is used. Called when its use or its status has changed. */
   setUsed(state, isUsed) {
     if (isUsed) this.#used.add(state);
     else this.#used.delete(state);
+    if (state.needsSignIn || this.signInError.get()) this.#showSignInError();
+  }
+
+  #showSignInError() {
+    const errors = [...this].filter((state) => state.needsSignIn).map(({ status }) => status.get().error);
+    const error = errors.find((error) => error?.claims) ?? errors[0];
+    if (error !== this.signInError.get()) this.signInError.set(error);
   }
 
   *[Symbol.iterator]() {

@@ -42,6 +42,17 @@ export function useDeltaClient(): DeltaClient | undefined;
 /** Returns the status of a query, and renders again when it changes. Starts no round. */
 export function useDeltaStatus(query: Pick<DeltaFeed<unknown>, "status"> | undefined): QueryStatus;
 
+/**
+ * Returns the error because of which the user has to sign in again, for any query of the client.
+ * Undefined while no sign-in is needed, and without a client.
+ *
+ * @example
+ *   const error = useSignInError();
+ *   const signInAgain = () => signIn(error?.claims).then(() => client?.resume());
+ *   return error && <button onClick={signInAgain}>Sign in again</button>;
+ */
+export function useSignInError(): DeltaError | undefined;
+
 /** The options of `useDelta()`. */
 export interface UseDeltaOptions<T> extends ViewOptions<T> {
   /** Whether, or how, to keep the mirror fresh while the component is mounted. Default `true`. */

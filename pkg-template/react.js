@@ -3,12 +3,13 @@
 // Hooks for React. While React renders, they create nothing that needs a clean-up.
 /** @import { QueryStatus, ViewState } from "deltalink" */
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
+import { Value } from "./readable.js";
 
 /** @type {QueryStatus} */
 const NEW = Object.freeze({ phase: "new" });
 /** @type {ViewState<any>} */
 const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
-const noop = () => {};
+const noop = () => undefined;
 const neverChanges = () => noop;
 
 /** Makes a value of the context. `status` is the status in components without a query. */
@@ -16,29 +17,22 @@ const contextOf = (client, status, onClosed = noop) => ({ client, status: Object
 const PENDING = contextOf(undefined, NEW);
 const Context = createContext(PENDING);
 
-/** Makes a store for the value of the context. The value has the client while that is open. */
+/** Makes the value of the context, which has the client while that is open. */
 function storeOf(client) {
-  const subscribers = new Set();
-  const set = (next) => {
-    value = next;
-    for (const run of subscribers) run();
-  };
+  const value = new Value(PENDING);
   const onClosed = () => {
     try {
       // Throws if the current client is closed. The closed query may be of a previous one.
-      value.client?.orgContacts();
+      value.get().client?.orgContacts();
     } catch {
-      set(contextOf(undefined, { phase: "closed" }));
+      value.set(contextOf(undefined, { phase: "closed" }));
     }
   };
-  const isPromise = typeof client?.then === "function";
-  let value = client && !isPromise ? contextOf(client, NEW, onClosed) : PENDING;
-  if (isPromise)
-    client.then(
-      (opened) => set(contextOf(opened, NEW, onClosed)),
-      (error) => set(contextOf(undefined, { phase: "failed", error })),
-    );
-  return { get: () => value, subscribe: (run) => (subscribers.add(run), () => subscribers.delete(run)) };
+  const onOpened = (opened) => value.set(contextOf(opened, NEW, onClosed));
+  const onFailed = (error) => value.set(contextOf(undefined, { phase: "failed", error }));
+  if (typeof client?.then === "function") client.then(onOpened, onFailed);
+  else if (client) onOpened(client);
+  return value;
 }
 
 /** @type {typeof import("./react.js").DeltaProvider} */
@@ -63,6 +57,12 @@ export function useDeltaStatus(query) {
     });
   const watched = useMemo(() => watch, [subscribe, onClosed]);
   return useSyncExternalStore(watched, get, () => NEW);
+}
+
+/** @type {typeof import("./react.js").useSignInError} */
+export function useSignInError() {
+  const { get = noop, subscribe = neverChanges } = useDeltaClient()?.signInError ?? {};
+  return useSyncExternalStore(subscribe, get, noop);
 }
 
 /** Returns an object for the handle of `live()`, with the function that runs a round now. */

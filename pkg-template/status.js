@@ -1,6 +1,6 @@
 // @ts-check
 /** @import { QueryStatus, Readable } from "./query-status.js" */
-import { report } from "./error.js";
+import { Value } from "./readable.js";
 
 /** The phases of a round that runs in this tab. */
 export const RUNNING = ["syncing", "resyncing", "waiting"];
@@ -15,25 +15,22 @@ export class Status {
   /** @type {QueryStatus} */
   #base = { phase: "new" };
   /** `#base` and `#nextRoundAt`. */
-  #value = this.#base;
+  #shown;
   /** When the next round of a live query is due. */
   #nextRoundAt;
   /** Whether the value is the status of the tab that leads a live query. */
   #isFollowing = false;
-  #subscribers = new Set();
-  #onUse;
 
   /** `onUse` is called when a subscriber is added or removed, and when the status changes. */
   constructor(onUse) {
-    this.#onUse = onUse;
+    this.#shown = new Value(this.#base, onUse);
+    this.get = this.#shown.get;
+    this.subscribe = this.#shown.subscribe;
   }
 
-  /** Whether there are subscribers. */
   get hasSubscribers() {
-    return this.#subscribers.size > 0;
+    return this.#shown.hasSubscribers;
   }
-
-  get = () => this.#value;
 
   /** Sets the status of an emptied mirror. */
   clear() {
@@ -49,7 +46,7 @@ export class Status {
 
   /** Shows the status of the tab that leads a live query. */
   follow(value) {
-    if (RUNNING.includes(this.#value.phase)) return;
+    if (RUNNING.includes(this.get().phase)) return;
     this.#isFollowing = true;
     this.#set(RUNNING.includes(value.phase) ? { ...value, phase: "following" } : value);
   }
@@ -72,34 +69,12 @@ export class Status {
     if (this.#base.phase === "idle" && !this.#base.lastSyncedAt) this.#base.phase = "new";
     else if (this.#base.phase === "new" && this.#base.lastSyncedAt) this.#base.phase = "idle";
     const nextRoundAt = this.#nextRoundAt;
-    this.#value = Object.freeze(nextRoundAt ? { ...this.#base, nextRoundAt } : this.#base);
-    this.#onUse();
-    for (const run of this.#subscribers) this.#call(run);
+    this.#shown.set(Object.freeze(nextRoundAt ? { ...this.#base, nextRoundAt } : this.#base));
   }
 
   /** Shows the stored end of the last complete round, in milliseconds since 1970. */
   restoreSyncedAt(ms) {
     if (ms !== undefined && !this.#base.lastSyncedAt)
       this.#set({ ...this.#base, lastSyncedAt: new Date(ms) });
-  }
-
-  subscribe = (run) => {
-    // The same function may subscribe twice.
-    const entry = (value) => run(value);
-    this.#subscribers.add(entry);
-    this.#onUse();
-    this.#call(entry);
-    return () => {
-      this.#subscribers.delete(entry);
-      this.#onUse();
-    };
-  };
-
-  #call(run) {
-    try {
-      run(this.#value);
-    } catch (error) {
-      report(error);
-    }
   }
 }

@@ -245,6 +245,35 @@ for (const version of ["react-18", "react-19"]) {
     assert.deepEqual([code, count], ["store", 0]);
   });
 
+  inPage("useSignInError() has the error while any query waits for a sign-in", async (page) => {
+    await page.evaluate(async () => {
+      const { h, DeltaProvider, useSignInError } = window;
+      let isSignedIn = false;
+      const token = async () => {
+        if (isSignedIn)
+          return { accessToken: "a-token-of-the-user", expiresOn: new Date(Date.now() + 3.6e6) };
+        throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+      };
+      window.signIn = () => (isSignedIn = true);
+      Object.assign(window, await window.open({ token }));
+      const Banner = () => useSignInError()?.code ?? "signed in";
+      window.mount(h(DeltaProvider, { client: window.client }, h(Banner)));
+    });
+    await shows(page, "signed in");
+    await page.evaluate(() =>
+      window.client
+        .orgContacts()
+        .sync()
+        .catch(() => {}),
+    );
+    await shows(page, "interaction");
+    await page.evaluate(() => {
+      window.signIn();
+      window.client.resume();
+    });
+    await shows(page, "signed in");
+  });
+
   inPage(
     "a closed client breaks no component, and does not affect the client of another account",
     async (page) => {

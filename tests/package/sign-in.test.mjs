@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
 import { requestsOf, startFake } from "../fake.mjs";
+import { until } from "../wait.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -138,6 +139,48 @@ test("a required sign-in is a status with claims, and resume() continues with th
     "from the page where it stopped",
   );
   await client.close();
+});
+
+test("the client says when a sign-in is needed for any of its queries, and prefers an error with claims", async () => {
+  const world = await fake.world({ populate });
+  const refuse = (claims) => {
+    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError", claims });
+  };
+  let source = () => refuse();
+  const client = await open(world, { token: async (request) => source(request) });
+  const errors = [];
+  const stop = client.signInError.subscribe((error) => errors.push(error && (error.claims ?? error.code)));
+  const contacts = client.orgContacts();
+  await assert.rejects(contacts.sync(), { code: "interaction" });
+  assert.equal(client.signInError.get(), contacts.status.get().error);
+  assert.deepEqual(errors, [undefined, "interaction"]);
+
+  await world.faults({ match: {}, times: null, fault: { name: "claims", until_new_token: true } });
+  source = ({ claims }) => (claims ? refuse(claims) : world.tokens.delegated);
+  const users = client.track("/users/delta");
+  const refused = await users.sync().catch((error) => error);
+  assert.deepEqual([refused.code, client.signInError.get()], ["interaction", refused]);
+  assert.equal(errors.at(-1), CLAIMS);
+
+  source = () => world.token({ kind: "delegated" });
+  client.resume();
+  await until(() => client.signInError.get() === undefined);
+  await statusUntil(users, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
+  assert.equal(errors.at(-1), undefined);
+  stop();
+  await client.close();
+});
+
+test("a closed client asks for no sign-in", async () => {
+  const world = await fake.world({ populate });
+  const token = async () => {
+    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+  };
+  const client = await open(world, { token });
+  await assert.rejects(client.orgContacts().sync(), { code: "interaction" });
+  assert.equal(client.signInError.get().code, "interaction");
+  await client.close();
+  assert.equal(client.signInError.get(), undefined);
 });
 
 test("after a sign-in during a call of the token source, the source is called again if that call fails", async () => {

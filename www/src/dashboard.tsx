@@ -1,6 +1,6 @@
 // The dashboard of a session: navigation, the overview and the views of the three collections.
 import type { DeltaError } from "deltalink";
-import { useDeltaClient } from "deltalink/react";
+import { useDeltaClient, useSignInError } from "deltalink/react";
 import { CalendarDays, LayoutDashboard, LockKeyhole, Users, Video } from "lucide-react";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { type DayWindow, instantsOf } from "./calendar";
@@ -158,7 +158,7 @@ export function Dashboard(props: DashboardProps) {
         <div className="frame" data-demo={isDemoShown && demo !== undefined}>
           <Rail route={route} collections={list} />
           <main id="main" tabIndex={-1}>
-            <SignInBanner session={session} collections={list} />
+            <SignInBanner session={session} />
             {route === "overview" && (
               <Overview history={history} onShow={({ id }) => (setOnlyMarked(id), go(id))} />
             )}
@@ -246,20 +246,19 @@ function Rail({ route, collections }: { route: Route; collections: Collection<un
   );
 }
 
-function SignInBanner({ session, collections }: { session: Session; collections: Collection<unknown>[] }) {
+function SignInBanner({ session }: { session: Session }) {
   const [problem, setProblem] = useState("");
-  const waiting = collections.filter(({ status }) => status.phase === "needs-auth");
-  if (waiting.length === 0) return undefined;
+  const error = useSignInError();
+  if (!error) return undefined;
   const signInAgain = async () => {
     try {
-      await session.signInAgain(waiting.map(({ status }) => status.error?.claims).find(Boolean));
+      await session.signInAgain(error.claims);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
       return;
     }
     setProblem("");
     session.client.resume();
-    for (const collection of waiting) void collection.sync();
   };
   return (
     <div className="banner" role="group" aria-label="Sign in again">

@@ -2,13 +2,13 @@
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 
-/** Opens a client on a new fake Graph. `names` are the contacts. */
-async function open({ names = [], populate, account = "alex", store = "memory" } = {}) {
+/** Opens a client on a new fake Graph. `names` are the contacts. `token` replaces its token. */
+async function open({ names = [], populate, account = "alex", store = "memory", token } = {}) {
   const graph = await fakeGraph(populate && { populate });
   for (const displayName of names) graph.add("contacts", { displayName });
   const client = await openDelta({
     fetch: graph.fetch,
-    token: graph.token,
+    token: token ?? graph.token,
     account,
     store,
     retry: { base: 1, attempts: 1 },

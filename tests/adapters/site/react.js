@@ -2,7 +2,7 @@ import * as React from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { flushSync } from "react-dom";
 import { renderToString } from "react-dom/server";
-import { DeltaProvider, useDelta, useDeltaClient, useDeltaStatus } from "deltalink/react";
+import { DeltaProvider, useDelta, useDeltaClient, useDeltaStatus, useSignInError } from "deltalink/react";
 import "./kit.js";
 
 const h = React.createElement;
@@ -35,5 +35,6 @@ Object.assign(window, {
   useDelta,
   useDeltaClient,
   useDeltaStatus,
+  useSignInError,
   Names,
 });

@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { startOf } from "deltalink/calendar";
-import { DeltaProvider, useDelta, useDeltaClient, useDeltaStatus } from "deltalink/react";
+import { DeltaProvider, useDelta, useDeltaClient, useSignInError } from "deltalink/react";
 import { open, restore, signIn, signOut } from "./auth";
 
 const twoWeeks = { window: { daysAhead: 14 } };
@@ -30,7 +30,7 @@ const List = ({ title, rows }: { title: string; rows: ReactNode[] }) => (
 
 function Account({ onChange }: { onChange: (client: typeof restored | undefined) => void }) {
   const client = useDeltaClient();
-  const { phase, error } = useDeltaStatus(client?.events(twoWeeks));
+  const error = useSignInError();
   if (!client) return <button onClick={() => onChange(signIn().then(open))}>Sign in</button>;
   const again = () => signIn(error?.claims).then(() => client.resume());
   const leave = async () => {
@@ -40,7 +40,7 @@ function Account({ onChange }: { onChange: (client: typeof restored | undefined)
   };
   return (
     <>
-      {phase === "needs-auth" && <button onClick={again}>Sign in again</button>}
+      {error && <button onClick={again}>Sign in again</button>}
       <button onClick={leave}>Sign out</button>
     </>
   );
