@@ -3,6 +3,7 @@
 /** @import { View as ViewType, ViewState } from "./views.js" */
 import { onAbort } from "./abort.js";
 import { DeltaError, badRequest, report, typeOf } from "./error.js";
+import { EMPTY } from "./initial.js";
 import { readOptions } from "./options.js";
 
 /** How long rows are kept after the last subscriber of their views has left, in milliseconds. */
@@ -50,8 +51,9 @@ export class Rows {
     clearTimeout(this.#timer);
     this.#views.add(view);
     if (this.#stopObserving) return;
-    // Observes commits before the first read, so that none is missed.
     const { changes, ending, status } = this.#query.state;
+    if (ending.aborted) return void this.#end(ending.reason);
+    // Observes commits before the first read, so that none is missed.
     const stops = [
       changes.observe((batch) => this.#onCommit(batch)),
       status.subscribe(() => this.#isSyncedLater && this.#onFirstSync()),
@@ -381,9 +383,6 @@ export class View {
     }
   }
 }
-
-/** @type {ViewState<any>} */
-const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
 
 /** Compares events by start. The events of a mirror have one time zone, so strings are compared. */
 function byStart(one, other) {

@@ -379,6 +379,22 @@ test("a view of a closed client shows no rows", async () => {
   assert.deepEqual([view.get().items.length, view.get().ready, view.get().error.code], [0, false, "closed"]);
 });
 
+test("a view that is subscribed after the client was closed has its error at once, and starts no timer", async () => {
+  const { client, contacts } = await openSynced(3);
+  const opened = contacts.view();
+  await client.close();
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const before = timers();
+  for (const view of [opened, contacts.view()]) {
+    const states = [];
+    const stop = view.subscribe((state) => states.push(state));
+    const { items, ready, error } = states.at(-1);
+    assert.deepEqual([items.length, ready, error.code], [0, false, "closed"]);
+    assert.equal(timers(), before);
+    stop();
+  }
+});
+
 test("view() rejects wrong options and names them, and a closed view cannot be subscribed", async () => {
   const { client, contacts } = await openSynced(1);
   for (const [options, message] of [
