@@ -1,6 +1,7 @@
 // @ts-check
 // Describes the status of a query for a user. Of an error it uses only `code` and `retryAt`.
 /** @import { Sentences, SentenceValues } from "./describe.js" */
+import { badRequest, typeOf } from "./error.js";
 
 /** @type {Sentences} */
 export const english = {
@@ -49,6 +50,10 @@ export const english = {
 
 /** @type {typeof import("./describe.js").describe} */
 export function describe(status, { now = Date.now(), sentences, locale = "en" } = {}) {
+  if (typeof status?.phase !== "string")
+    throw badRequest(
+      `describe() needs the value of a status, such as query.status.get(), got ${typeOf(status)}`,
+    );
   const { phase, progress, lastSyncedAt, waitUntil, nextRoundAt, error } = status;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const past = (date) => date && span(relative, Math.min(0, date - Number(now)));
@@ -79,6 +84,8 @@ const SECOND = 1000;
 
 /** @type {typeof import("./describe.js").description} */
 export function description(status, options) {
+  if (typeof status?.get !== "function" || typeof status.subscribe !== "function")
+    throw badRequest(`description() needs query.status, got ${typeOf(status)}`);
   const get = () => describe(status.get(), options);
   return {
     get,

@@ -89,6 +89,25 @@ test("a phase, a reason or a code of a later version has a sentence too", () => 
   assert.equal(say({ phase: "failed" }), "The update failed.");
 });
 
+test("describe() of a query or of a readable status is refused with the way out", async () => {
+  const graph = await fakeGraph({ populate: { users: 1 } });
+  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
+  const users = client.track("/users/delta");
+  const message =
+    /^describe\(\) needs the value of a status, such as query\.status\.get\(\), got (an object|undefined)$/;
+  for (const value of [users, users.status, undefined])
+    assert.throws(() => describe(/** @type {any} */ (value)), { code: "bad-request", message });
+  for (const [value, type] of [
+    [users.status.get(), "an object"],
+    [users.status.get, "a function"],
+  ])
+    assert.throws(() => description(/** @type {any} */ (value)), {
+      code: "bad-request",
+      message: `description() needs query.status, got ${type}`,
+    });
+  await client.close();
+});
+
 test("every sentence can be replaced, by a text or a function, in another language", () => {
   const options = {
     locale: "de",
