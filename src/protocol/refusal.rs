@@ -163,6 +163,13 @@ impl Refusal {
             && !message.contains("parameter")
     }
 
+    /// Whether Graph refuses a path below `/me` because the token is an app-only one.
+    pub fn says_needs_user(&self) -> bool {
+        self.message.as_deref().is_some_and(|message| {
+            message.to_ascii_lowercase().contains("/me request is only valid with delegated")
+        })
+    }
+
     /// Whether Graph refuses the delta token as a parameter. Teams channels say so only in the
     /// message; a channel without a conversation says it of every link (graph-facts 4).
     pub fn says_no_delta(&self) -> bool {

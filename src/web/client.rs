@@ -16,11 +16,11 @@ use web_sys::{AbortSignal, Url};
 
 use super::batch::{Cursor, StoreResult};
 use super::consumer::Consumer;
-use super::custom::Custom;
+use super::custom::{self, Custom};
 use super::driver::Driver;
 use super::error::ErrorFactory;
 use super::in_flight::InFlight;
-use super::indexed_db::IndexedDb;
+use super::indexed_db::{self, IndexedDb};
 use super::js::{get_string, type_of};
 use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
@@ -217,12 +217,19 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
             type_of(&store_option)
         ));
     }
+    if store_option.is_object() {
+        custom::check(&store_option)?;
+    }
     let account = match options.string("account")?.or(default_account).filter(|account| !account.is_empty()) {
         Some(account) => account,
         // A store in memory has the rows of one client, so it needs no account.
         None if kind.as_deref() == Some("memory") => "memory".to_owned(),
         None => {
-            let message = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
+            if kind.as_deref() == Some("indexeddb") {
+                // A host without IndexedDB needs another store, perhaps one that needs no account.
+                indexed_db::factory()?;
+            }
+            let message = "options.account is required with a store that outlives the page: it separates the users who share the store; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
             return Err(Error::new(Code::Account, message));
         }
     };

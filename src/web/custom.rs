@@ -10,7 +10,7 @@ use super::batch::{Batch, StoreResult};
 use super::error::{RoundError, is_delta_error};
 use super::js::{apply, elements, get, get_string, is_array, set, settled, type_of};
 use super::output::to_js;
-use crate::protocol::error::{Code, Error};
+use crate::protocol::error::{Code, Error, Result, bad_request};
 use crate::protocol::redact::redact;
 
 /// The caller's object.
@@ -28,8 +28,19 @@ struct BatchOut {
     remove: Vec<String>,
 }
 
+/// Checks that an object has all methods of a `DeltaStore`.
+pub fn check(store: &JsValue) -> Result<()> {
+    let is_missing = |name: &&str| !get(store, name).is_function();
+    match ["load", "rows", "commit", "scan", "clear"].into_iter().find(is_missing) {
+        None => Ok(()),
+        Some(name) => bad_request(format!(
+            "options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"
+        )),
+    }
+}
+
 impl Custom {
-    /// Takes the caller's store. Its methods are looked up when they are called.
+    /// Takes the caller's store.
     pub fn new(store: JsValue) -> Self {
         Self(store)
     }
@@ -94,14 +105,7 @@ impl Custom {
     }
 
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> StoreResult<JsValue> {
-        let method = get(&self.0, name);
-        if !method.is_function() {
-            let message = format!(
-                "options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"
-            );
-            return Err(Error::new(Code::Store, message).into());
-        }
-        let result = match apply(&method, &self.0, arguments) {
+        let result = match apply(&get(&self.0, name), &self.0, arguments) {
             Ok(result) => settled(result).await,
             Err(thrown) => Err(thrown),
         };

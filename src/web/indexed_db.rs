@@ -470,7 +470,8 @@ fn wipe(transaction: &Transaction, key: &str) -> IdbResult<()> {
     Ok(())
 }
 
-fn factory() -> Result<IdbFactory> {
+/// The host's IndexedDB. An error if there is none.
+pub fn factory() -> Result<IdbFactory> {
     // Reading the property may throw if storage is switched off.
     let factory = get(&js_sys::global(), "indexedDB");
     if factory.is_object() {

@@ -172,6 +172,8 @@ pub fn type_of(value: &JsValue) -> &'static str {
         "a function"
     } else if is_array(value) {
         "an array"
+    } else if value.is_instance_of::<Promise>() {
+        "a Promise"
     } else {
         "an object"
     }

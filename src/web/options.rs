@@ -286,7 +286,12 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
     let window = window(&from)?;
     for name in call.required {
         if from.get(name).is_none() && window.is_none() {
-            return bad_request(format!("options.{name} is required by {}()", call.name));
+            let instead = if call.known.contains(&"window") {
+                ", unless it has options.window, such as { daysAhead: 14 }"
+            } else {
+                ""
+            };
+            return bad_request(format!("options.{name} is required by {}(){instead}", call.name));
         }
     }
     // Options that the call does not have are absent here: `only()` has refused them.

@@ -247,7 +247,11 @@ async fn the_error_for_recordings_says_that_only_an_app_can_read_them() {
     let refused =
         sync(&query(&client, "callRecordings", json!({"organizer": world.user}))).await.unwrap_err();
     assert_eq!((refused.code().as_str(), refused.field("status").as_f64()), ("forbidden", Some(403.0)));
-    assert!(refused.message().contains("only an app-only token can read this kind"), "{}", refused.message());
+    assert!(
+        refused.message().contains("a signed-in user, who cannot read this kind"),
+        "{}",
+        refused.message()
+    );
 }
 
 #[test]

@@ -14,7 +14,11 @@ async fn wrong_options_are_refused_before_any_request_with_advice() {
     let client = client(&world, &unique_name("a")).await;
     let start = "start: '2026-11-01', end: '2026-12-01'";
     for (call, options, message) in [
-        ("events", "undefined".to_owned(), "options.start is required by events()"),
+        (
+            "events",
+            "undefined".to_owned(),
+            "options.start is required by events(), unless it has options.window",
+        ),
         ("events", "{ start: 'x' }".into(), "options.end is required by events()"),
         ("events", "7".into(), "the options of events() must be an object, got 7"),
         (
@@ -97,7 +101,13 @@ async fn wrong_options_of_open_delta_are_refused() {
             "token",
             "'a text'",
             "bad-request",
-            "options.token must be a function, fromMsal(…) or an object with getToken()",
+            "options.token must be a function, fromMsal(…) or an object with getToken(), got a string",
+        ),
+        (
+            "token",
+            "Promise.resolve('a text')",
+            "bad-request",
+            "options.token must be a function, fromMsal(…) or an object with getToken(), got a Promise",
         ),
         ("endpoint", "'http://graph.microsoft.com'", "bad-request", "http is allowed for loopback only"),
         ("cloud", "'global'", "bad-request", "options.cloud and options.endpoint exclude each other"),

@@ -208,7 +208,6 @@ test('a store of the caller that fails or returns invalid values leads to the co
       },
       "load() of options.store failed (no disk)",
     ],
-    [{ load: undefined }, "this one has no load()"],
     [{ load: async () => 7 }, "it is not an object"],
     [{ rows: async () => [] }, "rows() of options.store must resolve to an array with one element per id"],
     [{ commit: async () => "yes" }, "commit() of options.store must resolve to true or false, got a string"],
@@ -229,6 +228,11 @@ test('a store of the caller that fails or returns invalid values leads to the co
     );
     await client.close();
   }
+  for (const name of ["load", "rows", "commit", "scan", "clear"])
+    await assert.rejects(open(world, { store: { ...good, [name]: undefined }, account: "a" }), {
+      code: "bad-request",
+      message: `options.store must be "indexeddb", "memory" or a DeltaStore; this one has no ${name}()`,
+    });
   const client = await open(world, { store: { ...good, commit: async () => false }, account: "a" });
   await assert.rejects(client.orgContacts().sync(), { code: "conflict", retryable: true });
   await client.close();

@@ -151,7 +151,8 @@ test("the message of a 403 says what to do for the kind of query", async () => {
   await assert.rejects(client.callRecordings({ organizer: world.user.id }).sync(), {
     code: "forbidden",
     retryable: false,
-    message: /only an app-only token can read this kind, not a signed-in user's: use a Worker or a server/,
+    message:
+      /the token lacks the permission, or is that of a signed-in user, who cannot read this kind: use an app-only token, in a Worker or a server; it requires OnlineMeetingRecording\.Read\.All/,
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "forbidden",

@@ -52,13 +52,20 @@ impl Round {
                 "Graph has no delta query for this path, or not for this kind of account or tenant: personal \
                 accounts, External ID and B2C tenants lack some; list the collection without delta",
             ),
+            400..=499 if refusal.says_needs_user() => (
+                Code::BadRequest,
+                false,
+                "an app-only token has no signed-in user; set options.user, or track a path below \
+                /users/{id}",
+            ),
             402 => {
                 (Code::Forbidden, false, "this metered API requires payment, which is not set up for the app")
             }
             403 if app_only => (
                 Code::Forbidden,
                 false,
-                "only an app-only token can read this kind, not a signed-in user's: use a Worker or a server",
+                "the token lacks the permission, or is that of a signed-in user, who cannot read this kind: \
+                use an app-only token, in a Worker or a server",
             ),
             403 => (
                 Code::Forbidden,

@@ -285,7 +285,13 @@ fn the_error_of_a_refusal_says_what_to_do() {
     let recordings =
         query::call_recordings(query::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
     for (query, status, code, expected, message) in [
-        (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
+        (
+            recordings,
+            403,
+            "Forbidden",
+            Code::Forbidden,
+            "the token lacks the permission, or is that of a signed-in user, who cannot read this kind",
+        ),
         (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),
         (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "does not exist"),
         (
@@ -306,6 +312,21 @@ fn the_error_of_a_refusal_says_what_to_do() {
         assert!(failure.message.contains(message), "{}", failure.message);
         assert!(failure.message.contains(code), "{}", failure.message);
     }
+}
+
+#[test]
+fn an_app_only_token_on_me_leads_to_the_option_that_names_the_user() {
+    let mut bench = Bench::new(events(), None);
+    bench.begin();
+    let message = "/me request is only valid with delegated authentication flow.";
+    let refusal = Refusal { status: 400, message: Some(message.into()), ..Refusal::default() };
+    let failure = failure(bench.on(Input::Refused(Box::new(refusal))));
+    assert_eq!(failure.code, Code::BadRequest);
+    assert!(
+        failure.message.contains("set options.user, or track a path below /users/{id}"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
