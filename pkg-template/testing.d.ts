@@ -87,7 +87,8 @@ export interface FakeGraph {
   /** A `fetch` for `openDelta()` or another client of Graph. It sends no request to the network. */
   readonly fetch: typeof fetch;
   /**
-   * A token source of the signed-in user. Replaces a refused token. Its `account` is the user's id.
+   * A token source of the signed-in user. Its `account` is the user's id. If you call it from your
+   * own function, pass the request on: without it, a refused token is not replaced.
    */
   readonly token: ((request?: Pick<TokenRequest, "reason">) => string) & { account: string };
   /** A token source for app-only tokens. */
@@ -220,7 +221,7 @@ type NameOnly<Fault> = Fault extends { name: infer Name }
 export type FakeFaults =
   /** 429, with `Retry-After` in seconds. */
   | { name: "throttle"; retryAfter?: number }
-  /** An error response. Default 503. */
+  /** An error response. Default 503. The default code is one that Graph uses with the status. */
   | {
       name: "status";
       status?: number;

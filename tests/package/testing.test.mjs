@@ -221,12 +221,17 @@ test("the fake Graph serves another root, and refuses requests to any other", as
 test("an unknown name is refused at the call", async () => {
   await assert.rejects(fakeGraph({ pageSize: 3 }), /no option pageSize/);
   await assert.rejects(fakeGraph({ settings: { pages: 3 } }), /no option pages/);
+  await assert.rejects(fakeGraph({ populate: { cars: 3 } }), /no property "cars": it has events, contacts, /);
   const graph = await fakeGraph();
-  assert.throws(() => graph.fault("flood"), /no fault "flood"/);
+  assert.throws(
+    () => graph.fault("network", { kind: "first" }),
+    /no kind of requests "first": the kinds are/,
+  );
+  assert.throws(() => graph.fault("flood"), /no fault "flood": the faults are status, reset, claims/);
   assert.throws(() => graph.fault("network", { sort: "next" }), /no property sort/);
-  assert.throws(() => graph.add("cars"), /no collection "cars"/);
+  assert.throws(() => graph.add("cars"), /no collection "cars": the collections are events, contacts, /);
   assert.throws(() => graph.remove("users", "nobody"), /there is no nobody in users/);
-  assert.throws(() => graph.items("cars"), /no collection cars/);
+  assert.throws(() => graph.items("cars"), /no collection "cars"/);
 });
 
 test("fake timers that are installed later move the clock of the fake Graph", async (t) => {

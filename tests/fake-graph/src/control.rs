@@ -163,14 +163,17 @@ fn populate(counts: &Value, now: u64) -> Result<Populate, (u16, String)> {
             "groups" => out.groups = n,
             "drive" => out.drive = n,
             "messages" => out.messages = n,
-            _ => return Err(bad_request(format!("populate has no property {key}"))),
+            _ => {
+                let names = "events, contacts, recordings, users, groups, drive, messages and around";
+                return Err(bad_request(format!("populate has no property {key:?}: it has {names}")));
+            }
         }
     }
     Ok(out)
 }
 
 fn collection(name: &str) -> Result<Collection, (u16, String)> {
-    Collection::named(name).ok_or_else(|| (404, format!("there is no collection {name}")))
+    Collection::named(name).ok_or_else(|| (404, Collection::unknown(name)))
 }
 
 fn command(

@@ -319,7 +319,7 @@ impl World {
             return Err(format!("an edit has no property {key}"));
         }
         let name = text(edit, "collection").unwrap_or("");
-        let collection = Collection::named(name).ok_or_else(|| format!("there is no collection {name:?}"))?;
+        let collection = Collection::named(name).ok_or_else(|| Collection::unknown(name))?;
         let user = match text(edit, "user") {
             Some(user) => self.account_or_new(user),
             None => self.me().0.to_owned(),

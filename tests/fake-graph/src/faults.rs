@@ -42,6 +42,9 @@ pub const NAMES: [&str; 28] = [
     "delay",
 ];
 
+/// The kinds of requests that a rule can match.
+const KINDS: [&str; 7] = ["initial", "next", "delta", "item", "subscription", "any", "preflight"];
+
 /// Whether a fault alters a good page. The others replace the response.
 pub(crate) fn alters_page(name: &str) -> bool {
     matches!(
@@ -116,15 +119,12 @@ impl Rule {
             Some(name) => Some(
                 name.as_str()
                     .and_then(Collection::named)
-                    .ok_or_else(|| format!("there is no collection {name}"))?,
+                    .ok_or_else(|| Collection::unknown(name.as_str().unwrap_or_default()))?,
             ),
         };
         let kind = matches.get("kind").and_then(Value::as_str).unwrap_or("any").to_owned();
-        if !matches!(
-            kind.as_str(),
-            "initial" | "next" | "delta" | "item" | "subscription" | "any" | "preflight"
-        ) {
-            return Err(format!("there is no kind {kind}"));
+        if !KINDS.contains(&kind.as_str()) {
+            return Err(format!("there is no kind of requests {kind:?}: the kinds are {}", KINDS.join(", ")));
         }
         let (name, args) = match map.get("fault") {
             Some(Value::String(name)) => (name.clone(), Map::new()),
@@ -134,7 +134,7 @@ impl Rule {
             _ => return Err("a fault rule must have a fault".to_owned()),
         };
         if !NAMES.contains(&name.as_str()) {
-            return Err(format!("there is no fault {name:?}"));
+            return Err(format!("there is no fault {name:?}: the faults are {}", NAMES.join(", ")));
         }
         let times = match map.get("times") {
             None => Some(1),
@@ -282,6 +282,20 @@ pub(crate) const RESETS: [Reset; 16] = [
     },
 ];
 
+/// The code of an error that a rule does not name (Graph's page "Microsoft Graph error responses
+/// and resource types").
+fn default_code(status: u16) -> &'static str {
+    match status {
+        400 => "invalidRequest",
+        401 => "unauthenticated",
+        403 => "accessDenied",
+        404 => "itemNotFound",
+        429 => "activityLimitReached",
+        501 => "notSupported",
+        _ => "serviceNotAvailable",
+    }
+}
+
 impl World {
     pub(crate) fn fault_response(
         &mut self,
@@ -294,7 +308,7 @@ impl World {
         let status = fault.number("status").and_then(|s| u16::try_from(s).ok());
         let mut failure = Failure::new(
             status.unwrap_or(503),
-            fault.text("code").unwrap_or("serviceNotAvailable"),
+            fault.text("code").unwrap_or_else(|| default_code(status.unwrap_or(503))),
             fault.text("message").unwrap_or("Injected."),
         );
         failure.inner = fault.text("inner").map(str::to_owned);

@@ -53,6 +53,12 @@ impl Collection {
         Self::ALL.into_iter().find(|c| c.name() == name)
     }
 
+    /// The message for a name that no collection has.
+    pub(crate) fn unknown(name: &str) -> String {
+        let names = Self::ALL.map(Self::name).join(", ");
+        format!("there is no collection {name:?}: the collections are {names}")
+    }
+
     /// Directory objects: class A of graph-facts 2.6.
     pub(crate) fn is_directory(self) -> bool {
         matches!(self, Self::Contacts | Self::Users | Self::Groups)
