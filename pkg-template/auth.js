@@ -2,6 +2,7 @@
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong in a browser.
 import { DeltaError, badRequest, typeOf } from "./error.js";
+import { checkNames } from "./option-checks.js";
 import { retryTime, withoutSecrets } from "./refusal.js";
 
 /**
@@ -14,6 +15,7 @@ const AUTHORITIES = {
   "https://dod-graph.microsoft.us": "https://login.microsoftonline.us",
   "https://microsoftgraph.chinacloudapi.cn": "https://login.chinacloudapi.cn",
 };
+const OPTIONS = "tenant clientId secret assertion authority timeout cache fetch".split(" ");
 /** The time before its expiry, in milliseconds, from which a token is no longer used. */
 const MARGIN = 300_000;
 /** The assumed lifetime of a token, in seconds, if the authority does not state it. */
@@ -25,6 +27,7 @@ const MAX_CLAIMS = 20;
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
+  checkNames(options, OPTIONS, "clientCredentials()");
   const {
     tenant,
     clientId,
@@ -42,7 +45,9 @@ export function clientCredentials(options) {
       );
   }
   if ((secret === undefined) === (assertion === undefined))
-    throw badRequest("clientCredentials() needs either options.secret or options.assertion");
+    throw badRequest(
+      `clientCredentials() needs either options.secret or options.assertion, got ${secret === undefined ? "neither" : "both"}`,
+    );
   /** By key: the request for a token that all callers of this source wait for. */
   const pending = new Map();
   /** By key: the token that this source returned last. */

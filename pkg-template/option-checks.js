@@ -1,6 +1,6 @@
 // @ts-check
-// Checks the options of deltalink/workers and deltalink/durable-objects. A message contains the
-// type of a value only: `vars` and secrets are easily confused.
+// Checks the options of the subpaths for Workers and servers. A message contains the type of a
+// value only: `vars` and secrets are easily confused.
 import { badRequest, typeOf } from "./error.js";
 
 /**
@@ -56,11 +56,13 @@ export function readNamespace(options, name, owner, isOptional = false) {
 const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff spread".split(" ");
 
 /** Refuses names of options that no class has. `names` are those of `owner` alone. */
+export const checkClassNames = (options, names, owner) => checkNames(options, [...names, ...SHARED], owner);
+
+/** Refuses names of options that are not in `names`, those of `owner`. */
 export function checkNames(options, names, owner) {
-  const all = [...names, ...SHARED];
-  const other = Object.keys(options ?? {}).find((name) => !all.includes(name));
+  const other = Object.keys(options ?? {}).find((name) => !names.includes(name));
   if (other === undefined) return;
-  throw badRequest(`options.${other} is not an option of ${owner}: the options are ${all.join(", ")}`);
+  throw badRequest(`options.${other} is not an option of ${owner}: the options are ${names.join(", ")}`);
 }
 
 /** Returns the name of a mailbox. */

@@ -2,6 +2,7 @@
 // Creates, renews, replaces and deletes subscriptions. See Microsoft's pages "subscription resource
 // type", "Create subscription" and "Set up notifications for changes in resource data".
 import { DeltaError, badRequest, typeOf } from "./error.js";
+import { checkNames } from "./option-checks.js";
 import { retryTime, withoutSecrets } from "./refusal.js";
 
 const MINUTE = 60_000;
@@ -33,6 +34,10 @@ const CLOUDS = {
   "usgov-dod": "https://dod-graph.microsoft.us/v1.0",
   china: "https://microsoftgraph.chinacloudapi.cn/v1.0",
 };
+const OPTIONS =
+  "token resource notificationUrl lifecycleNotificationUrl clientState changeType lifetime cloud endpoint timeout fetch".split(
+    " ",
+  );
 const encoder = new TextEncoder();
 
 /** @type {typeof import("./notifications.js").subscriptionLimits} */
@@ -53,6 +58,7 @@ export function subscriptionLimits(resource) {
 
 /** @type {typeof import("./notifications.js").subscriptions} */
 export function subscriptions(options) {
+  checkNames(options, OPTIONS, "subscriptions()");
   const { token, resource, clientState, timeout = 30_000, fetch = globalThis.fetch } = options ?? {};
   const root = rootOf(options);
   const url = readUrl(options, "notificationUrl");
