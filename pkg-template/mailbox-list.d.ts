@@ -113,9 +113,9 @@ export interface ReceiveOptions {
 
 /**
  * Reads a request of Graph to the notification URL of a mailbox, wakes the mailbox, and resolves to
- * the response. Forged notifications wake nothing. Responds with 503 if the object cannot be
- * called: Graph then repeats the notification. The other responses are those of
- * `handleNotification()`.
+ * the response. Forged notifications wake nothing. If the object cannot be called, it passes the
+ * error to `reportError` or `console.error` and responds with 503: Graph then repeats the
+ * notification. The other responses are those of `handleNotification()`.
  *
  * Rejects with `bad-request` for wrong options, and for a secret of fewer than 32 characters.
  *

@@ -1,6 +1,7 @@
 // @ts-check
 // The list of mailboxes, as a Worker uses it: calls the registries and the objects of the
 // mailboxes. See mailbox-list.d.ts.
+import { report } from "./error.js";
 import { clientStateFor, handleNotification } from "./notifications.js";
 import { readCount, readName, readNamespace } from "./option-checks.js";
 import { redact } from "./refusal.js";
@@ -67,7 +68,8 @@ export async function receiveNotifications(request, options) {
   try {
     if (wake.length) await mailboxes.getByName(mailbox).notify(renew);
     return response;
-  } catch {
+  } catch (error) {
+    report(error);
     // Graph repeats the notification for up to four hours.
     return new Response(null, { status: 503 });
   }

@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { badRequest, DeltaError, report, typeOf } from "./error.js";
 import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
-import { checkNames, readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
+import { checkClassNames, readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
 import { DAY, redact } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
@@ -55,7 +55,7 @@ export class MailboxObject extends DurableObject {
     for (const name of ["token", "query", "deliver"]) readFunction(options, name, OWNER);
     for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
     readNamespace(options, "budget", OWNER, true);
-    checkNames(options, OPTIONS, OWNER);
+    checkClassNames(options, OPTIONS, OWNER);
     const { secret, subscription, sharesLimit, budget } = options;
     if (subscription && !(typeof secret === "string" && secret.length >= 32))
       throw badRequest(
@@ -242,7 +242,8 @@ export class MailboxObject extends DurableObject {
     const stop = new AbortController();
     const abort = () => stop.abort(signal.reason);
     signal.addEventListener("abort", abort);
-    const timer = setTimeout(() => stop.abort(new Error("a round has five minutes")), plan.MAX_ROUND);
+    const late = new Error("the time for the round, five minutes, is over");
+    const timer = setTimeout(() => stop.abort(late), plan.MAX_ROUND);
     this.#write({ ...plan.beginRound(this.#state, { backOff }), startedAt: Date.now() });
     try {
       await this.#setAlarm();

@@ -204,7 +204,7 @@ test("a throttle of Graph reaches the budget if all mailboxes share a limit, one
 test("the signal of deliver() is aborted by remove() and at the end of the time for a round", async () => {
   for (const [name, message] of [
     ["slow", "this mailbox was removed"],
-    ["late", "a round has five minutes"],
+    ["late", "the time for the round, five minutes, is over"],
   ]) {
     await call("wake", name, name);
     await until(async () => (await call("get", name)) !== null || "it does not deliver");

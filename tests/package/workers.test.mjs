@@ -218,7 +218,8 @@ const post = (value) =>
     body: JSON.stringify({ value: [value] }),
   });
 
-test("a genuine notification wakes its mailbox, and a mailbox that cannot be woken leads to 503", async () => {
+test("a genuine notification wakes its mailbox, and a mailbox that cannot be woken leads to 503 and a log line", async (context) => {
+  const logged = context.mock.method(console, "error", () => {});
   const { woken, mailboxes } = objects("bob");
   const receive = async (mailbox, change) => {
     const clientState = await clientStateFor(SECRET, mailbox);
@@ -233,7 +234,9 @@ test("a genuine notification wakes its mailbox, and a mailbox that cannot be wok
     ["ann", []],
     ["ann", ["s1"]],
   ]);
+  assert.equal(logged.mock.callCount(), 0);
   assert.equal(await receive("bob"), 503);
+  assert.match(logged.mock.calls[0].arguments[0].message, /overloaded/);
 });
 
 test("wrong options of receiveNotifications() are refused", async () => {
