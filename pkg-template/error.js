@@ -25,6 +25,7 @@ export function typeOf(value) {
   if (value === "") return "an empty string";
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return "an array";
+  if (value instanceof Promise) return "a Promise";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 

@@ -1,14 +1,11 @@
 // @ts-check
 "use client";
 // Hooks for React. While React renders, they create nothing that needs a clean-up.
-/** @import { QueryStatus, ViewState } from "deltalink" */
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
+import { report } from "./error.js";
+import { EMPTY, NEW } from "./initial.js";
 import { Value } from "./readable.js";
 
-/** @type {QueryStatus} */
-const NEW = Object.freeze({ phase: "new" });
-/** @type {ViewState<any>} */
-const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
 const noop = () => undefined;
 const neverChanges = () => noop;
 
@@ -29,7 +26,10 @@ function storeOf(client) {
     }
   };
   const onOpened = (opened) => value.set(contextOf(opened, NEW, onClosed));
-  const onFailed = (error) => value.set(contextOf(undefined, { phase: "failed", error }));
+  const onFailed = (error) => {
+    report(error);
+    value.set(contextOf(undefined, { phase: "failed", error }));
+  };
   if (typeof client?.then === "function") client.then(onOpened, onFailed);
   else if (client) onOpened(client);
   return value;

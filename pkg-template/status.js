@@ -1,5 +1,6 @@
 // @ts-check
 /** @import { QueryStatus, Readable } from "./query-status.js" */
+import { NEW } from "./initial.js";
 import { Value } from "./readable.js";
 
 /** The phases of a round that runs in this tab. */
@@ -13,7 +14,7 @@ export const RUNNING = ["syncing", "resyncing", "waiting"];
  */
 export class Status {
   /** @type {QueryStatus} */
-  #base = { phase: "new" };
+  #base = NEW;
   /** `#base` and `#nextRoundAt`. */
   #shown;
   /** When the next round of a live query is due. */
@@ -34,8 +35,8 @@ export class Status {
 
   /** Sets the status of an emptied mirror. */
   clear() {
-    this.#base = { phase: "new" };
-    this.#set(this.#base);
+    this.#base = NEW;
+    this.#set(NEW);
   }
 
   /** Sets the status of a round of this client. */

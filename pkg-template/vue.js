@@ -1,12 +1,7 @@
 // @ts-check
 // A composable for Vue.
-/** @import { QueryStatus, ViewState } from "deltalink" */
 import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
-
-/** @type {QueryStatus} */
-const NEW = Object.freeze({ phase: "new" });
-/** @type {ViewState<any>} */
-const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, synced: false, total: 0 });
+import { EMPTY, NEW } from "./initial.js";
 
 /** @type {typeof import("./vue.js").useDelta} */
 export function useDelta(query, options) {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { until } from "../wait.mjs";
 import { stage, withReact } from "./kit.mjs";
 
 let pages;
@@ -231,19 +232,24 @@ for (const version of ["react-18", "react-19"]) {
     await page.waitForFunction(() => window.text() === "2 true 2 idle");
   });
 
-  inPage("components without a query show the error of a promise that rejects", async (page) => {
-    await page.evaluate(() => {
-      const { h, Names, DeltaProvider } = window;
-      const client = Promise.reject(Object.assign(new Error("no store"), { code: "store" }));
-      window.mount(h(DeltaProvider, { client }, h(Names)));
-    });
-    await page.waitForFunction(() => window.result?.status.phase === "failed");
-    const { code, count } = await page.evaluate(() => ({
-      code: window.result.error.code,
-      count: window.result.items.length,
-    }));
-    assert.deepEqual([code, count], ["store", 0]);
-  });
+  inPage(
+    "components without a query show the error of a promise that rejects, and the console too",
+    async (page, complaints) => {
+      await page.evaluate(() => {
+        const { h, Names, DeltaProvider } = window;
+        const client = Promise.reject(Object.assign(new Error("no store"), { code: "store" }));
+        window.mount(h(DeltaProvider, { client }, h(Names)));
+      });
+      await until(() => complaints.length > 0);
+      assert.match(complaints.splice(0).join(), /no store/);
+      await page.waitForFunction(() => window.result?.status.phase === "failed");
+      const { code, count } = await page.evaluate(() => ({
+        code: window.result.error.code,
+        count: window.result.items.length,
+      }));
+      assert.deepEqual([code, count], ["store", 0]);
+    },
+  );
 
   inPage("useSignInError() has the error while any query waits for a sign-in", async (page) => {
     await page.evaluate(async () => {
