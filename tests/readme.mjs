@@ -101,7 +101,13 @@ writeFileSync(
 );
 writeFileSync(
   `${folder}/node.d.ts`,
-  'declare module "node:assert/strict" { const assert: { equal(a: unknown, b: unknown): void; deepEqual(a: unknown, b: unknown): void }; export default assert }',
+  `declare module "node:assert/strict" { const assert: { equal(a: unknown, b: unknown): void; deepEqual(a: unknown, b: unknown): void }; export default assert }
+declare module "node:fs/promises" {
+  function readFile(path: string, encoding: "utf8"): Promise<string>;
+  function writeFile(path: string, text: string): Promise<void>;
+  function rename(from: string, to: string): Promise<void>;
+}
+declare namespace NodeJS { interface ErrnoException extends Error { code?: string } }`,
 );
 // Angular is not installed: the part of it that a block uses.
 writeFileSync(

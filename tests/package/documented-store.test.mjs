@@ -1,19 +1,57 @@
-// Tests the encrypting store of docs/security.md, with the code in that document.
+// Tests the stores of docs/security.md and docs/storage.md, with the code in these documents.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import test from "node:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
 import { openDelta } from "deltalink";
 import { fakeGraph, storeContract } from "deltalink/testing";
 import { transformSync } from "esbuild";
 import { MemoryStore } from "./memory-store.mjs";
 
-const document = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
-const code = document.match(/^```ts\n(import type[^]*?)^```$/m)[1];
-const source = transformSync(code, { loader: "ts" }).code;
-const { encrypted } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+/** Imports the code block of a document that contains this text. */
+async function codeOf(name, text) {
+  const document = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+  const blocks = [...document.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
+  const { code } = transformSync(
+    blocks.find((block) => block.includes(text)),
+    { loader: "ts" },
+  );
+  return import(`data:text/javascript,${encodeURIComponent(code)}`);
+}
+
+const { encrypted } = await codeOf("security.md", "function encrypted(");
+const { fileStore } = await codeOf("storage.md", "function fileStore(");
 const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
 
-for (const { name, run } of storeContract(() => encrypted(new MemoryStore(), key))) test(name, run);
+for (const { name, run } of storeContract(() => encrypted(new MemoryStore(), key)))
+  test(`encrypted: ${name}`, run);
+
+const folder = mkdtempSync(join(tmpdir(), "deltalink-file-store-"));
+after(() => rmSync(folder, { recursive: true }));
+let files = 0;
+for (const { name, run } of storeContract(() => fileStore(join(folder, `${files++}.json`))))
+  test(`in a file: ${name}`, run);
+
+test("a server that starts again continues with the file of the last time", async () => {
+  const graph = await fakeGraph({ populate: { users: 5 } });
+  const file = join(folder, "server.json");
+  const start = async () => {
+    const store = fileStore(file);
+    const client = await openDelta({
+      fetch: graph.fetch,
+      token: graph.token,
+      account: "contoso",
+      store,
+    });
+    const { kind, added } = await client.track("/users/delta").sync();
+    await client.close();
+    return [kind, added];
+  };
+  assert.deepEqual(await start(), ["full", 5]);
+  graph.add("users", { displayName: "Kim" });
+  assert.deepEqual(await start(), ["incremental", 1]);
+});
 
 test("no property of an item and no link is stored in plain text", async () => {
   const graph = await fakeGraph({ populate: { users: 5 } });
