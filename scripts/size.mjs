@@ -9,7 +9,7 @@ import { build } from "esbuild";
 
 const KB = 1024;
 /** The budgets, in gzipped bytes. */
-const [WASM, FACADE, WORKER] = [232 * KB, 20 * KB, 252 * KB];
+const [WASM, FACADE, WORKER] = [232 * KB, 21 * KB, 253 * KB];
 const pathOf = (path) => new URL(`../${path}`, import.meta.url).pathname;
 const FIGURES = pathOf("scripts/sizes.json");
 const accepted = JSON.parse(await readFile(FIGURES, "utf8").catch(() => "{}"));
@@ -74,9 +74,9 @@ addFile(
   await readFile(pathOf("dist/package/fake-graph-inline.js")),
 );
 addFile("deltalink/msal", await entry("msal.js"), KB);
-addFile("deltalink/auth", await entry("auth.js"), 2 * KB);
+addFile("deltalink/auth", await entry("auth.js"), 2.5 * KB);
 addFile("deltalink/calendar", await entry("calendar.js"), 3 * KB);
-addFile("deltalink/describe", await entry("describe.js"), 2 * KB);
+addFile("deltalink/describe", await entry("describe.js"), 2.5 * KB);
 addFile("deltalink/notifications", await entry("notifications.js"), 5 * KB);
 addFile("deltalink/workers", await entry("workers.js"), 5 * KB);
 // Without the client, which a Worker loads anyway.
