@@ -204,7 +204,7 @@ fn a_page_is_read_like_its_json_or_refused() {
             round: 3,
             started_at: time::Instant::from_millis(0.0),
             page_index: 0,
-            full: rng.one_in(2),
+            is_full_round: rng.one_in(2),
             format: ItemFormat { minimal: rng.one_in(2), slices: true, ..format },
             has_mirror: true,
             has_consumer: false,

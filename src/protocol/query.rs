@@ -54,18 +54,18 @@ pub struct Query {
     /// Whether its items contain only the properties that have changed: `return=minimal` is
     /// requested, or Graph always sends this kind in this way.
     pub minimal: bool,
-    /// Whether a round from the query itself is a full one. A round from `latest` or from a
-    /// timestamp is not.
-    pub full: bool,
+    /// Whether a round that begins at the query itself is a full one. False for a query that starts
+    /// from a token, `latest` or a timestamp.
+    pub has_full_rounds: bool,
     /// Whether an item that a full round does not list is gone. False where Graph lists only a part
     /// of the items.
     pub lists_all: bool,
     /// The age of a mirror at which the next round is a full one.
     pub refresh: Option<Duration>,
     /// Whether the items are stored.
-    pub mirror: bool,
+    pub has_mirror: bool,
     /// Events: the path under which a series master is requested by its id.
-    pub masters: Option<String>,
+    pub masters_path: Option<String>,
     /// A window that moves with the days: days back, days ahead, time zone. [`Self::url`] receives
     /// the window of the round.
     pub window: Option<(u32, u32, String)>,
@@ -149,8 +149,8 @@ impl Query {
     /// The URL of one series master. `None` if the kind has no masters, or if the id cannot be part
     /// of a path.
     pub fn master(&self, endpoint: &Endpoint, id: &str) -> Option<String> {
-        let below = self.masters.as_ref()?;
-        Some(format!("{}{below}{}", endpoint.root(), segment("", id).ok()?))
+        let path = self.masters_path.as_ref()?;
+        Some(format!("{}{path}{}", endpoint.root(), segment("", id).ok()?))
     }
 
     /// The values of the Prefer header. `page_size` replaces the configured page size.
@@ -200,7 +200,7 @@ impl Query {
             key += " | name=";
             key += &escape_key_part(name);
         }
-        if !self.mirror {
+        if !self.has_mirror {
             key += " | feed";
         }
         key
@@ -227,7 +227,7 @@ impl Query {
     /// Whether names are unique within a folder, as in drives, so that the mirror must keep them
     /// unique too.
     pub fn has_unique_names(&self) -> bool {
-        self.mirror && self.resource.is_some_and(|resource| resource.name == "driveItem")
+        self.has_mirror && self.resource.is_some_and(|resource| resource.name == "driveItem")
     }
 
     /// How its kind marks removals.

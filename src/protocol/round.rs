@@ -442,17 +442,17 @@ impl Round {
             round: self.position.round_number,
             started_at: self.pending.as_ref().map_or(&self.record, |pending| &pending.record).started_at,
             page_index: self.position.page_index,
-            full: self.position.kind == Kind::Full,
+            is_full_round: self.position.kind == Kind::Full,
             format: ItemFormat {
                 minimal: query.minimal || self.pending.as_ref().is_some_and(|pending| pending.record.minimal),
                 ..query.item_format()
             },
-            has_mirror: query.mirror,
+            has_mirror: query.has_mirror,
             has_consumer: self.config.has_consumer,
             is_final_page: self.pending.as_ref().is_some_and(|pending| pending.is_final_page),
-            has_masters: query.masters.is_some(),
+            has_masters: query.masters_path.is_some(),
             has_unique_names: query.has_unique_names(),
-            delivered: if query.mirror { self.record.unacknowledged.as_slice() } else { &[] },
+            delivered: if query.has_mirror { self.record.unacknowledged.as_slice() } else { &[] },
         }
     }
 

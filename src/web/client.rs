@@ -318,7 +318,7 @@ impl Query {
     /// Whether it has a mirror.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_mirror(&self) -> bool {
-        self.query.mirror
+        self.query.has_mirror
     }
 
     /// Its rolling window, if it has one: `{ daysBack, daysAhead, timeZone }`.
@@ -473,7 +473,7 @@ impl Query {
     /// Whether its items are events, whose occurrences can be completed.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_series(&self) -> bool {
-        self.query.masters.is_some()
+        self.query.masters_path.is_some()
     }
 
     fn with_mirror(

@@ -323,8 +323,10 @@ impl Round {
     fn omit_top(&mut self) -> bool {
         let query = &self.config.query;
         let is_artifact = |resource: &Resource| ["callRecording", "callTranscript"].contains(&resource.name);
-        let is_affected =
-            query.has_top() && query.full && !self.omits_top && query.resource.is_some_and(is_artifact);
+        let is_affected = query.has_top()
+            && query.has_full_rounds
+            && !self.omits_top
+            && query.resource.is_some_and(is_artifact);
         if is_affected {
             self.omits_top = true;
             if self.target != Target::Query {

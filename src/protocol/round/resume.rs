@@ -104,7 +104,7 @@ impl Round {
     }
 
     pub(super) fn start_full(&mut self) {
-        self.position.kind = if self.config.query.full { Kind::Full } else { Kind::Incremental };
+        self.position.kind = if self.config.query.has_full_rounds { Kind::Full } else { Kind::Incremental };
         self.position.generation = self.record.generation.saturating_add(1);
         self.position.round_number =
             self.record.next_round_number().max(self.position.round_number.saturating_add(1));

@@ -75,7 +75,7 @@ impl Round {
 
     /// Whether the stored link is abandoned because it was forbidden too often.
     pub(super) fn link_is_forbidden(&self) -> bool {
-        self.config.query.full && self.record.forbidden_times.len() >= MAX_FORBIDDEN_ROUNDS
+        self.config.query.has_full_rounds && self.record.forbidden_times.len() >= MAX_FORBIDDEN_ROUNDS
     }
 
     /// Graph refuses the request for good: ends the round. Refusals of a link are counted; at the
@@ -99,7 +99,7 @@ impl Round {
         if start.is_some() {
             self.position.fallback = Fallback::StartLink;
             self.start_incremental(start);
-        } else if self.config.query.full {
+        } else if self.config.query.has_full_rounds {
             if self.recent_resets(now).len() >= MAX_RESETS {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
@@ -121,7 +121,7 @@ impl Round {
     }
 
     pub(super) fn resync(&mut self, refusal: &Refusal, spread: Duration, now: Instant) -> Step {
-        if !self.config.query.full {
+        if !self.config.query.has_full_rounds {
             let message = "Graph no longer accepts the stored link. This query starts from a token, so it \
                 cannot list what changed since: reset() starts from that token again and leaves a gap; a \
                 query without the token lists everything";

@@ -409,13 +409,17 @@ fn a_path_that_is_not_a_delta_resource_is_refused() {
 #[test]
 fn a_round_from_latest_is_not_full() {
     let latest = vec![("$deltatoken".into(), "latest".into())];
-    assert!(!track("/users/delta", Options { query: latest, ..Options::default() }).unwrap().full);
+    assert!(!track("/users/delta", Options { query: latest, ..Options::default() }).unwrap().has_full_rounds);
     let token = vec![("token".into(), "latest".into())];
-    assert!(!track("/me/drive/root/delta", Options { query: token, ..Options::default() }).unwrap().full);
+    assert!(
+        !track("/me/drive/root/delta", Options { query: token, ..Options::default() })
+            .unwrap()
+            .has_full_rounds
+    );
     let skip = vec![("$skiptoken".into(), "x".into())];
-    assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().full);
-    assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().full);
-    assert!(track("/users/delta", Options::default()).unwrap().full);
+    assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().has_full_rounds);
+    assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().has_full_rounds);
+    assert!(track("/users/delta", Options::default()).unwrap().has_full_rounds);
 }
 
 #[test]
