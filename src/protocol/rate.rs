@@ -190,14 +190,14 @@ impl RateLimiter {
         is_free
     }
 
-    /// Reserves one request. Returns how long to wait before sending it. `chance` in `0.0..1.0` is
+    /// Reserves one request. Returns how long to wait before sending it. `random` in `0.0..1.0` is
     /// the jitter.
-    pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
+    pub fn reserve(&mut self, now: Instant, random: f64) -> Duration {
         let (_, requests, period) = self.workload.limits();
         self.refill(now);
         self.tokens -= 1.0;
         let overdrawn = (-self.tokens).max(0.0) * period.as_millis() / requests;
-        let jitter = if self.is_recovering() { MAX_JITTER.as_millis() * chance } else { 0.0 };
+        let jitter = if self.is_recovering() { MAX_JITTER.as_millis() * random } else { 0.0 };
         Duration::from_millis((overdrawn + jitter).ceil())
     }
 

@@ -447,7 +447,7 @@ impl Environment for Running<'_> {
         }
     }
 
-    fn chance(&mut self) -> f64 {
+    fn random(&mut self) -> f64 {
         self.bench.rng.fraction()
     }
 

@@ -269,7 +269,7 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
         self.bench.now
     }
 
-    fn chance(&mut self) -> f64 {
+    fn random(&mut self) -> f64 {
         JITTER
     }
 

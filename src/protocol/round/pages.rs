@@ -22,7 +22,7 @@ const MASTERS_PER_SAVE: usize = 32;
 const BACKLOG_DIVISOR: usize = 8;
 
 impl Round {
-    pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
+    pub(super) fn page(&mut self, link: Link, now: Instant, random: f64) -> Step {
         if let Err(failure) = self.config.endpoint.admit(link.url()) {
             return self.fail(failure, now);
         }
@@ -39,7 +39,7 @@ impl Round {
                 None,
                 Error::retryable(Code::Livelock, message),
                 now,
-                chance,
+                random,
             );
         }
         let had_failures = self.attempts.tries > 1;

@@ -7,9 +7,9 @@ use crate::protocol::record::{Kind, Phase, Record};
 use crate::protocol::time::{Duration, Instant};
 
 impl Round {
-    pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: Instant, chance: f64) -> Step {
+    pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: Instant, random: f64) -> Step {
         match record {
-            None => self.record = Record::new(now, chance),
+            None => self.record = Record::new(now, random),
             Some(record) => self.set_record(*record),
         }
         // A round may load the record a second time, and then starts again.

@@ -10,8 +10,8 @@ use crate::protocol::time::{Duration, Instant};
 
 /// The maximum number of resets within a day without a complete round.
 pub(super) const MAX_RESETS: usize = 3;
-/// A full round after a reset is delayed at random by up to this many first back-offs: a service
-/// that resets many queries at once would otherwise get all their first requests at once
+/// A full round after a reset is delayed at random, by at most this multiple of the first back-off:
+/// a service that resets many queries at once would otherwise get all their first requests at once
 /// (graph-facts 4).
 const RESYNC_SPREAD: f64 = 2.0;
 /// After this many consecutive rounds with a final refusal of the link, the round falls back.
@@ -23,7 +23,7 @@ const MAX_FORBIDDEN_ROUNDS: usize = 3;
 const MIN_FORBIDDEN_INTERVAL: Duration = Duration::HOUR;
 
 impl Round {
-    pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, chance: f64) -> Step {
+    pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, random: f64) -> Step {
         self.report.add_failed_request(refusal.request_id.as_ref());
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.wait(now);
@@ -33,16 +33,16 @@ impl Round {
         match verdict {
             Verdict::SignIn => self.renew_token(refusal, now),
             Verdict::Throttled => {
-                self.retry(WaitReason::Throttled, floor, self.refusal_error(refusal), now, chance)
+                self.retry(WaitReason::Throttled, floor, self.refusal_error(refusal), now, random)
             }
             Verdict::Server => {
                 if matches!(refusal.status, 408 | 503 | 504) {
                     self.shrink_page_size();
                 }
-                self.retry(WaitReason::Server, floor, self.refusal_error(refusal), now, chance)
+                self.retry(WaitReason::Server, floor, self.refusal_error(refusal), now, random)
             }
             Verdict::Resync => {
-                let spread = self.config.policy.base * (RESYNC_SPREAD * chance);
+                let spread = self.config.policy.base * (RESYNC_SPREAD * random);
                 let floor = floor.unwrap_or_default();
                 let continuation = Continuation::Resync(Box::new(refusal.clone()), spread);
                 self.store_throttle((now + floor).min(Instant::LAST), continuation, now)

@@ -14,7 +14,7 @@ const START: f64 = 1_795_000_000_000.0;
 struct Bench {
     schedule: Schedule,
     now: Instant,
-    chance: f64,
+    random: f64,
 }
 
 impl Bench {
@@ -22,7 +22,7 @@ impl Bench {
         Self {
             schedule: Schedule::new(id.to_owned(), has_peers),
             now: Instant::from_millis(START),
-            chance: 0.5,
+            random: 0.5,
         }
     }
 
@@ -51,7 +51,7 @@ impl Bench {
     }
 
     fn step(&mut self, input: Input) -> Vec<Action> {
-        self.schedule.step(input, self.now, self.chance)
+        self.schedule.step(input, self.now, self.random)
     }
 
     fn start(&mut self, key: &str, every: f64, hidden: Hidden) -> Vec<Action> {
@@ -165,9 +165,9 @@ fn an_end_in_the_future_counts_as_now() {
 
 #[test]
 fn jitter_moves_the_interval_by_ten_percent() {
-    for (chance, factor) in [(0.0, 0.9), (1.0, 1.1)] {
+    for (random, factor) in [(0.0, 0.9), (1.0, 1.1)] {
         let mut bench = Bench::alone();
-        bench.chance = chance;
+        bench.random = random;
         bench.end_round(changed());
         assert_eq!(bench.timer(), Some(EVERY * factor));
     }

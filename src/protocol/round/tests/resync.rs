@@ -245,12 +245,12 @@ fn a_teams_channel_without_a_conversation_is_not_supported_and_does_not_loop() {
 
 #[test]
 fn full_rounds_after_resets_are_spread_over_time() {
-    let waits = [0.0, 0.5, 0.999].map(|chance| {
+    let waits = [0.0, 0.5, 0.999].map(|random| {
         let mut bench = Bench::new(contacts(), Some(idle()));
         bench.begin();
-        let step = bench.round.step(refused(410, ""), bench.now, chance);
+        let step = bench.round.step(refused(410, ""), bench.now, random);
         assert!(matches!(step, Step::SaveRecord { .. }), "the reset is stored at once: {step:?}");
-        match bench.round.step(Input::Committed, bench.now, chance) {
+        match bench.round.step(Input::Committed, bench.now, random) {
             Step::Sleep(wait, WaitReason::Resync) => wait.as_millis(),
             other => panic!("{other:?}"),
         }
