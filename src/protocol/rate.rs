@@ -136,8 +136,8 @@ impl RateLimiter {
         self.limit < self.workload.limits().0
     }
 
-    /// Graph throttles the scope until this instant.
-    pub fn throttled(&mut self, until: Instant, now: Instant) {
+    /// Throttles the scope until this instant, as Graph asked.
+    pub fn throttle(&mut self, until: Instant, now: Instant) {
         if until > self.throttled_until(now) {
             (self.until, self.throttled_at) = (until, now);
         }
@@ -158,7 +158,7 @@ impl RateLimiter {
     }
 
     /// Records that the stored throttle time was read, even if none is stored.
-    pub fn stored_was_read(&mut self, now: Instant) {
+    pub fn mark_stored_read(&mut self, now: Instant) {
         self.read_stored_at = now;
     }
 
@@ -166,13 +166,13 @@ impl RateLimiter {
     /// it was written.
     pub fn adopt_stored(&mut self, until: Instant, at: Instant, now: Instant) {
         if is_plausible(until, at, now) && until > now && until > self.throttled_until(now) {
-            self.throttled(until, now);
+            self.throttle(until, now);
             self.throttled_at = at;
         }
     }
 
-    /// A response arrived that is not a throttle.
-    pub fn response_received(&mut self) {
+    /// Allows one more concurrent request, after a response that is not a throttle.
+    pub fn raise_limit(&mut self) {
         let (max, ..) = self.workload.limits();
         self.limit = max.min(self.limit + 1);
     }
@@ -240,7 +240,7 @@ mod tests {
     fn a_stored_throttle_time_is_read_again_after_a_second_or_a_wait_for_another_tab() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         assert!(limiter.has_to_read_stored(ms(0.0), NOW));
-        limiter.stored_was_read(NOW);
+        limiter.mark_stored_read(NOW);
         assert!(!limiter.has_to_read_stored(ms(20.0), NOW + ms(999.0)));
         assert!(limiter.has_to_read_stored(ms(0.0), NOW + ms(1000.0)));
         assert!(limiter.has_to_read_stored(ms(0.0), NOW - ms(1.0)), "the clock was set back");
@@ -260,11 +260,11 @@ mod tests {
         }
         assert!(!limiter.try_reserve(NOW), "30 requests a second");
         assert!(limiter.try_reserve(NOW + ms(1000.0)));
-        limiter.throttled(NOW + ms(3000.0), NOW);
+        limiter.throttle(NOW + ms(3000.0), NOW);
         assert!(!limiter.try_reserve(NOW + ms(2000.0)));
         for _ in 1..8 {
             assert!(!limiter.try_reserve(NOW + ms(60_000.0)), "it recovers");
-            limiter.response_received();
+            limiter.raise_limit();
         }
         assert!(limiter.try_reserve(NOW + ms(60_000.0)));
     }
@@ -273,12 +273,12 @@ mod tests {
     fn after_a_throttle_concurrency_recovers_by_one_per_response_with_jitter() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         assert_eq!(limiter.reserve(NOW, 0.7), ms(0.0));
-        limiter.throttled(NOW + ms(5000.0), NOW);
-        limiter.throttled(NOW + ms(1000.0), NOW);
+        limiter.throttle(NOW + ms(5000.0), NOW);
+        limiter.throttle(NOW + ms(1000.0), NOW);
         assert_eq!((limiter.throttled_until(NOW), limiter.limit()), (NOW + ms(5000.0), 1));
         assert_eq!(limiter.reserve(NOW + ms(5000.0), 0.7), ms(700.0));
         for limit in [2, 3, 4, 4] {
-            limiter.response_received();
+            limiter.raise_limit();
             assert_eq!(limiter.limit(), limit);
         }
         assert_eq!(limiter.reserve(NOW + ms(6000.0), 0.7), Duration::ZERO);
@@ -311,10 +311,10 @@ mod tests {
     #[test]
     fn after_a_clock_is_set_back_an_older_throttle_is_ignored() {
         let mut limiter = RateLimiter::new(Workload::Directory);
-        limiter.throttled(NOW + ms(1000.0), NOW);
+        limiter.throttle(NOW + ms(1000.0), NOW);
         assert_eq!(limiter.throttled_until(NOW), NOW + ms(1000.0));
         assert_eq!(limiter.throttled_until(NOW - ms(86_400_000.0)), LONG_AGO);
-        limiter.throttled(NOW + ms(10.0 * 365.0 * 86_400_000.0), NOW);
+        limiter.throttle(NOW + ms(10.0 * 365.0 * 86_400_000.0), NOW);
         assert_eq!(limiter.throttled_until(NOW), LONG_AGO, "a wait of ten years is a mistake");
     }
 

@@ -163,7 +163,7 @@ impl Session {
         until: Instant,
     ) -> StoreResult<()> {
         let now = now();
-        limiter.rate.borrow_mut().throttled(until, now);
+        limiter.rate.borrow_mut().throttle(until, now);
         for _ in 0..2 {
             // Another response may have named a later time meanwhile.
             let latest = until.max(limiter.rate.borrow().throttled_until(now));

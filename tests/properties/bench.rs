@@ -162,7 +162,7 @@ impl Bench {
     fn throttle_by_another_query(&mut self, wait: Duration) {
         let until = self.now + wait;
         self.floor = self.floor.max(until);
-        self.limiter.throttled(until, self.now);
+        self.limiter.throttle(until, self.now);
         self.store_throttle(self.limiter.throttled_until(self.now));
     }
 
@@ -292,7 +292,7 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
             );
         }
         match step {
-            Step::StoreThrottle(until) => self.bench.limiter.throttled(*until, self.bench.now),
+            Step::StoreThrottle(until) => self.bench.limiter.throttle(*until, self.bench.now),
             Step::Commit { record, .. } | Step::SaveRecord { record, .. } => {
                 let is_known = record.link.as_ref().is_none_or(|link| self.bench.sent_links.contains(link));
                 assert!(is_known, "invariant 7: stored {:?}", record.link);
@@ -414,7 +414,7 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
             }
         }
         if matches!(input, Input::Page(_) | Input::Master(_)) {
-            self.bench.limiter.response_received();
+            self.bench.limiter.raise_limit();
         }
         let Counts { requests, pages, masters, faults, faults_in_a_row, .. } = self.counts;
         assert!(faults_in_a_row <= MAX_FAULTS, "invariant 9: {:?}", self.counts);
