@@ -196,7 +196,7 @@ fn promise(session: &Rc<Session>, work: Work) -> Promise {
 
 fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let options = Options::new(options, "openDelta")?;
-    options.only(
+    options.refuse_unknown(
         &["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError", "log", "persist"],
         &[],
     )?;
@@ -222,7 +222,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         // A store in memory has the rows of one client, so it needs no account.
         None if kind.as_deref() == Some("memory") => "memory".to_owned(),
         None => {
-            let message = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
+            let message = "options.account is required with a store that outlives the tab: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
             return Err(Error::new(Code::Account, message));
         }
     };
@@ -357,7 +357,7 @@ impl Query {
         window: Option<String>,
     ) -> Result<RoundHandle> {
         let options = Options::new(options, "round")?;
-        options.only(&["signal", "ack", "maxPages", "maxMs"], &[])?;
+        options.refuse_unknown(&["signal", "ack", "maxPages", "maxMs"], &[])?;
         let max_pages = options.whole_number("maxPages")?;
         if max_pages == Some(0) {
             return bad_request("options.maxPages must be at least 1, got 0".to_owned());
