@@ -43,7 +43,7 @@ pub struct Page<I> {
 pub enum Malformed {
     /// The body is empty.
     Empty,
-    /// The body is an HTML page of a proxy, or of a network that asks for a sign-in.
+    /// The body is HTML, from a proxy or from a network that asks for a sign-in.
     Html,
     /// The bytes are not UTF-8.
     NotUtf8,
@@ -84,7 +84,7 @@ impl Malformed {
         match self {
             Self::Empty => "the body is empty".into(),
             Self::Html => {
-                "the body is an HTML page, so a proxy or a sign-in page responded instead of Graph".into()
+                "the body is HTML, so a proxy or a sign-in web page responded instead of Graph".into()
             }
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),

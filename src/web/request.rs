@@ -168,8 +168,8 @@ impl PageRequest {
     }
 
     /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. The wait
-    /// has a timeout, because a page that the system has suspended may hold a slot for ever. After
-    /// it, the request is sent without a slot, and Graph may refuse it.
+    /// has a timeout, because a tab that the system has suspended may hold a slot for ever. After
+    /// the timeout, the request is sent without a slot, and Graph may refuse it.
     async fn take_slot(&self, is_ahead: bool) -> Option<Slot> {
         let limit = self.query.workload.shared_limit()?;
         let slot = Slot::take(&self.display.round_run, &self.throttle_key, limit);

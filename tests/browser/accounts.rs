@@ -47,7 +47,7 @@ async fn a_persistent_store_needs_an_account() {
         let refused = try_open(&world, "", &[("account", account)]).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), "account");
         assert!(
-            refused.message().starts_with("options.account is required with a store that outlives the page"),
+            refused.message().starts_with("options.account is required with a store that outlives the tab"),
             "{}",
             refused.message()
         );
