@@ -11,10 +11,10 @@
 use super::item::Item;
 use super::redact::redact_name;
 
-/// The link where the round continues, byte for byte as Graph sent it.
+/// The link of a page, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// More pages follow.
+    /// More pages follow: the round continues here.
     Next(String),
     /// The round is complete; the next one starts here.
     Delta(String),
@@ -66,7 +66,7 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Classifies a text that is not JSON by its beginning.
+    /// Classifies a body that is not JSON. `text` is its beginning.
     pub fn from_body(text: &str) -> Self {
         let text = text.trim_ascii();
         match text.bytes().next() {

@@ -71,7 +71,7 @@ pub struct Query {
     pub window: Option<(u32, u32, String)>,
     /// The page size that the caller asks for, by `odata.maxpagesize` or `$top`.
     pub page_size: Option<u32>,
-    /// How its page size is requested.
+    /// How the page size is requested.
     pub page_size_by: PageSize,
     /// The smallest page size to fall back to where larger pages fail.
     pub min_page_size: u32,
@@ -103,13 +103,13 @@ impl Query {
         self.url_with_top(endpoint, window, Top::AsConfigured)
     }
 
-    /// The same URL with another `$top`.
+    /// The first URL of a full round, with this `$top`.
     pub fn url_with_top(&self, endpoint: &Endpoint, window: Option<&str>, top: Top) -> String {
-        let is_other = |name: &str| top == Top::AsConfigured || !is_top(name);
+        let is_kept = |name: &str| top == Top::AsConfigured || !is_top(name);
         let mut params: Vec<String> = self
             .params
             .iter()
-            .filter(|(name, _)| is_other(name))
+            .filter(|(name, _)| is_kept(name))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         if let Top::Size(size) = top {
@@ -263,7 +263,8 @@ fn escape_key_part(text: &str) -> String {
     text.replace('%', "%25").replace('|', "%7C")
 }
 
-/// Characters that are not encoded in a path segment.
+/// The ASCII characters that are encoded in a path segment: all except letters, digits and those
+/// removed here.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -275,8 +276,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'=');
 
-/// Characters that are not encoded in a query parameter. `+` is encoded: Graph reads a bare one as
-/// a space.
+/// The ASCII characters that are encoded in a query parameter. `+` is one of them: Graph reads a
+/// bare `+` as a space.
 const PARAMETER: &AsciiSet =
     &SEGMENT.add(b'=').remove(b':').remove(b',').remove(b'/').remove(b'(').remove(b')');
 

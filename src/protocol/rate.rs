@@ -32,7 +32,7 @@ pub enum Workload {
 const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
 /// The stored throttle time is read again when the last read is older than this.
 const MAX_STORED_AGE: Duration = Duration::from_millis(1000.0);
-/// A request that has waited longer for other tabs reads it again in any case.
+/// A request that has waited longer for other tabs always reads the stored throttle time again.
 const LONG_WAIT: Duration = Duration::from_millis(20.0);
 /// The maximum difference between the clocks of two tabs of one machine.
 const MAX_CLOCK_SKEW: Duration = Duration::from_millis(60_000.0);
@@ -92,9 +92,9 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimiter {
     workload: Workload,
-    /// The throttle time.
+    /// The throttle time: until when Graph throttles the scope.
     until: Instant,
-    /// When Graph set it.
+    /// When Graph set the throttle time.
     throttled_at: Instant,
     /// When the stored throttle time was read last.
     read_stored_at: Instant,
@@ -102,7 +102,7 @@ pub struct RateLimiter {
     limit: u32,
     /// The remaining requests of the period: the tokens of a token bucket.
     tokens: f64,
-    /// When they were computed.
+    /// When `tokens` was computed.
     refilled_at: Instant,
 }
 
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_documented_number_of_requests_per_period_is_not_exceeded() {
-        for (workload, requests, time) in [
+        for (workload, requests, period) in [
             (Workload::Outlook, 10_000, 600_000.0),
             (Workload::Files, 1250, 60_000.0),
             (Workload::Teams, 30, 1000.0),
@@ -333,8 +333,8 @@ mod tests {
             for _ in 0..requests {
                 wait = limiter.reserve(NOW, 0.5);
             }
-            assert_eq!(wait, ms(time), "{workload:?}: the next ones wait a period");
-            assert!(limiter.reserve(NOW + ms(2.0) * time, 0.5) <= ms(1.0));
+            assert_eq!(wait, ms(period), "{workload:?}: the next ones wait a period");
+            assert!(limiter.reserve(NOW + ms(2.0) * period, 0.5) <= ms(1.0));
         }
     }
 

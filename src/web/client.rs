@@ -200,7 +200,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         &["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError", "log", "persist"],
         &[],
     )?;
-    // The facade asks the browser.
+    // Only checks the type: the facade reads the option and asks the browser.
     options.flag("persist")?;
     let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);

@@ -16,8 +16,8 @@ pub(super) const MAX_RESETS: usize = 3;
 const RESYNC_SPREAD: f64 = 2.0;
 /// After this many consecutive rounds with a final refusal of the link, the round falls back.
 const MAX_REFUSALS: u32 = 3;
-/// The number of rounds that ended with 402 or 403 on the link after which the next one requests
-/// the query itself.
+/// After this many rounds that ended with 402 or 403 on the link, the next round requests the query
+/// itself.
 const MAX_FORBIDDEN_ROUNDS: usize = 3;
 /// The minimum time between two of these rounds.
 const MIN_FORBIDDEN_INTERVAL: Duration = Duration::HOUR;
