@@ -52,8 +52,8 @@ async fn a_persistent_store_needs_an_account() {
             refused.message()
         );
     }
-    let carrying =
-        js("const token = () => 't'; token.account = a; return token", &unique_name("carried").into());
-    let more = [("account", JsValue::UNDEFINED), ("token", carrying)];
+    let with_account =
+        js("const token = () => 't'; token.account = a; return token", &unique_name("source").into());
+    let more = [("account", JsValue::UNDEFINED), ("token", with_account)];
     assert!(try_open(&world, "", &more).await.is_ok());
 }

@@ -236,13 +236,13 @@ impl Bench {
     /// mirror.
     pub fn check(&mut self, scenario: &Scenario) {
         let items = self.items();
-        let sides = self
+        let side_items = self
             .store
             .rows
             .iter()
             .filter_map(|(id, row)| Some((id.strip_prefix('\0')?.to_owned(), row.item.clone())))
             .collect();
-        scenario.check(&mut self.world, &items, &sides);
+        scenario.check(&mut self.world, &items, &side_items);
         for (id, row) in self.store.items() {
             assert!(row.staged.is_none(), "{id}: a staged set after a complete round");
             if row.item["type"] == "occurrence" {
@@ -420,7 +420,7 @@ impl Running<'_> {
                 }
                 Input::Page(page.link)
             }
-            Err(why) => Input::Malformed(why),
+            Err(malformed) => Input::Malformed(malformed),
         }
     }
 }
@@ -481,7 +481,7 @@ impl Environment for Running<'_> {
     }
 
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
-        // A link that stays forbidden is abandoned for the query itself.
+        // The round requests the query itself instead of a link that stays forbidden.
         let is_abandoned = self.round.report.resync.as_deref() == Some("forbidden");
         if let Some(link) = self.resume_link.take().filter(|_| !is_abandoned) {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);

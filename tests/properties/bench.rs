@@ -1,5 +1,5 @@
-//! A service, a token source and a store that react to a round as a list says, and check its
-//! requests.
+//! A service, a token source and a store that react to a round as a list of reactions says, and that
+//! check its requests.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -111,7 +111,8 @@ pub struct Bench {
     sent_links: HashSet<String>,
     /// Whether the last link is one that Graph had sent before.
     is_repeated: bool,
-    names: u64,
+    /// The number of links that [`Self::new_link`] has made.
+    new_links: u64,
 }
 
 /// How a round ended.
@@ -136,7 +137,7 @@ impl Bench {
             known_floor: None,
             sent_links: HashSet::new(),
             is_repeated: false,
-            names: 0,
+            new_links: 0,
         }
     }
 
@@ -168,8 +169,8 @@ impl Bench {
 
     /// A link that Graph has not sent before.
     fn new_link(&mut self) -> String {
-        self.names += 1;
-        self.link(&format!("new{}", self.names))
+        self.new_links += 1;
+        self.link(&format!("new{}", self.new_links))
     }
 
     fn link(&mut self, name: &str) -> String {
@@ -179,8 +180,8 @@ impl Bench {
     }
 
     /// Runs one round. The token source, the service and the store each take the next reaction from
-    /// the list if it is one of theirs, and otherwise work without a fault. Once the list is used
-    /// up, the service sends deltaLinks.
+    /// the list if it applies to them, and otherwise work without a fault. After the last reaction,
+    /// the service sends deltaLinks.
     pub fn round(
         &mut self,
         reactions: &mut Peekable<impl Iterator<Item = Reaction>>,
@@ -458,8 +459,8 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
                     self.summary = PageSummary::default();
                     Input::Page(Link::Delta(bench.link(&name.to_string())))
                 }
-                Some(Reaction::Hostile(which, is_next)) => {
-                    let link = HOSTILE[which].to_owned();
+                Some(Reaction::Hostile(index, is_next)) => {
+                    let link = HOSTILE[index].to_owned();
                     Input::Page(if is_next { Link::Next(link) } else { Link::Delta(link) })
                 }
                 Some(Reaction::Refused(status, code, seconds, claims)) => {

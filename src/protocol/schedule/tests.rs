@@ -115,7 +115,7 @@ fn has_start(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::StartRound { .. }))
 }
 
-fn has_theft(actions: &[Action]) -> bool {
+fn steals_lock(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::StealLock { .. }))
 }
 

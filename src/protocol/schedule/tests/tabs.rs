@@ -18,7 +18,7 @@ fn a_follower_asks_when_the_leaders_round_is_due_and_steals_after_three_seconds(
     let actions = bench.fire();
     assert!(matches!(messages_of(&actions)[..], [Message::Ping { .. }]));
     assert_eq!(bench.timer(), Some(3000.0));
-    assert!(has_theft(&bench.fire()));
+    assert!(steals_lock(&bench.fire()));
     let actions = bench.step(Input::LockGranted { key: key() });
     assert!(actions.contains(&Action::StartRound { key: key(), steals: true }));
 }
@@ -47,7 +47,7 @@ fn the_leader_runs_the_round_for_sync_now_of_a_follower() {
 fn a_follower_whose_leader_is_gone_runs_the_round_for_sync_now() {
     let mut bench = Bench::follower();
     bench.step(Input::SyncNow { key: key() });
-    assert!(has_theft(&bench.fire()));
+    assert!(steals_lock(&bench.fire()));
     assert!(has_start(&bench.step(Input::LockGranted { key: key() })));
     let actions = bench.end_round(changed());
     assert!(actions.contains(&Action::Synced { key: key(), is_local: true }));
@@ -99,8 +99,8 @@ fn a_visible_follower_asks_a_hidden_leader_to_hand_over_and_takes_the_lock() {
     let mut bench = Bench::follower();
     let actions = bench.plan("b", &Plan { is_visible: false, ..plan() });
     assert!(matches!(messages_of(&actions)[..], [Message::Ping { is_visible: true, .. }]));
-    assert!(!has_theft(&bench.receive("b", Message::HandOver { to: "c".to_owned(), is_ready: true })));
-    assert!(has_theft(&bench.receive("b", Message::HandOver { to: "a".to_owned(), is_ready: true })));
+    assert!(!steals_lock(&bench.receive("b", Message::HandOver { to: "c".to_owned(), is_ready: true })));
+    assert!(steals_lock(&bench.receive("b", Message::HandOver { to: "a".to_owned(), is_ready: true })));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_visible_follower_steals_the_lock_of_a_hidden_leader_that_does_not_respond()
     assert_eq!(bench.timer(), Some(3000.0));
     bench.receive("b", Message::HandOver { to: "a".to_owned(), is_ready: false });
     assert_eq!(bench.timer(), Some(30_000.0), "the leader ends its page first");
-    assert!(has_theft(&bench.fire()));
+    assert!(steals_lock(&bench.fire()));
 }
 
 #[test]
