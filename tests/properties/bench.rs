@@ -1,5 +1,5 @@
-//! A service, a token source and a store that react to a round as a list of reactions says, and that
-//! check its requests.
+//! A service, a token source and a store that react to a round as a list of reactions says. They
+//! check the requests of the round.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
