@@ -250,7 +250,7 @@ function manyByWebDriver(id, engine) {
   };
 }
 
-export const browserScenarios = [
+export const browserBenchmarks = [
   firstRound("first-0ms", chromium, EVENTS, { quick: 3, full: 9 }),
   firstRound("first-50ms", chromium, { ...EVENTS, latency: 50, rate: BANDWIDTH }, { quick: 1, full: 5 }),
   firstRound("first-150ms", chromium, { ...EVENTS, latency: 150, rate: BANDWIDTH }, { quick: 0, full: 3 }),
