@@ -10,7 +10,7 @@ import { documentOf } from "./document.mjs";
 import { startGraph } from "./graph.mjs";
 import { nodeBenchmarks } from "./node-rows.mjs";
 import { readOptions } from "./options.mjs";
-import { bundlePage, makeFolder, unpack } from "./packages.mjs";
+import { bundleContestant, makeFolder, unpack } from "./packages.mjs";
 import { Profiles } from "./profiles.mjs";
 import { compare, formatComparison, printRow } from "./report.mjs";
 import { shuffled } from "./order.mjs";
@@ -32,16 +32,17 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder, "package")) }];
 if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
 
-/** The values of earlier times by row and contestant, and how long they took. */
+/** The values in the results file, by row and contestant, and the minutes that they took. */
 const earlier = existsSync(options.results)
   ? JSON.parse(readFileSync(options.results, "utf8"))
   : { minutes: 0, rows: {}, packages: undefined };
-const bytesOf = ({ package: one, base }) => [one, ...(base ? [base] : [])].map((file) => readFileSync(file));
+const bytesOf = ({ package: archive, base }) =>
+  [archive, ...(base ? [base] : [])].map((file) => readFileSync(file));
 const packageHash = createHash("sha256")
   .update(Buffer.concat(bytesOf(options)))
   .digest("hex");
 if (earlier.packages && earlier.packages !== packageHash)
-  throw new Error(`${options.results} has the values of another package; remove it, or name another file`);
+  throw new Error(`bench: ${options.results} has values of another package; remove it, or name another file`);
 const measured = [];
 const graph = await startGraph();
 const site = await startSite(folder);
@@ -53,7 +54,7 @@ try {
     ({ key }) => !options.profile || key === "sync",
   );
   for (const { key, source, deltalink } of contestants)
-    await bundlePage(source, join(folder, key), deltalink);
+    await bundleContestant(source, join(folder, key), deltalink);
   console.log(`deltalink ${packages.map(({ version }) => version).join(" against ")}; ${describeMachine()}`);
   for (const benchmark of [...browserBenchmarks, ...(options.profile ? [] : nodeBenchmarks)]) {
     if (options.profile && !benchmark.isProfiled) continue;
@@ -150,7 +151,7 @@ function conclude() {
   if (options.write && measured.length && !profiles) return writeFile(DOCUMENT, documentOf(details));
 }
 
-/** Adds the values of this time to the file. Returns those of all times. */
+/** Adds the new values to the results file. Returns all values of the measured rows. */
 function withEarlier(minutesNow) {
   const minutes = earlier.minutes + minutesNow;
   const merged = measured.map((row) => {

@@ -122,7 +122,7 @@ const onMirror = {
         }),
         "all-4k": await medianOf(READS, () => call("all-4k", "all")),
       };
-      world.forgetSilently(20);
+      world.removeSilently(20);
       await session.call("reset");
       values["full-again"] = await call("full-again", "round");
       await verify(session, contestant, world, 2 * world.pages + 2 * ROUNDS);

@@ -10,7 +10,7 @@ import { engine as chromium } from "../chromium.mjs";
 import { idOf, USER_PROPERTIES } from "../data.mjs";
 import { startGraph, TOKEN } from "../graph.mjs";
 import { shuffled } from "../order.mjs";
-import { bundlePage, makeFolder, unpack } from "../packages.mjs";
+import { bundleContestant, makeFolder, unpack } from "../packages.mjs";
 import { startSite } from "../site.mjs";
 import { median, ratios, summary } from "../stats.mjs";
 import { describeMachine } from "../versions.mjs";
@@ -123,7 +123,7 @@ async function timeUse(session, world) {
 }
 
 async function fullRound(session, world) {
-  world.forgetSilently(20);
+  world.removeSilently(20);
   await session.call("reset");
   return session.call("round");
 }
@@ -373,7 +373,7 @@ const folder = makeFolder();
 process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const deltalink = unpack(resolve("dist/deltalink.tgz"), join(folder, "package"));
-await bundlePage("../segments/contestant.mjs", join(folder, "segments"), deltalink);
+await bundleContestant("../segments/contestant.mjs", join(folder, "segments"), deltalink);
 const graph = await startGraph();
 const site = await startSite(folder);
 try {
