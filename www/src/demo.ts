@@ -3,7 +3,7 @@
 import { openDelta, type TokenFunction } from "deltalink";
 import { HttpWorld } from "./http-world";
 import { History } from "./rounds";
-import type { Reader, Session } from "./session";
+import type { Session, TokenKind } from "./session";
 import { settings } from "./settings";
 import type { User, World } from "./world";
 
@@ -41,7 +41,7 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
   const me = user === undefined || IS_STATIC ? await defaultUser(world) : await world.user();
   let requiresSignIn = false;
   const source =
-    (kind: Reader): TokenFunction =>
+    (kind: TokenKind): TokenFunction =>
     ({ reason }) => {
       if (requiresSignIn && kind === "delegated" && (reason === "unauthorized" || reason === "claims"))
         throw new InteractionRequired();
