@@ -1,4 +1,4 @@
-// The demo: a session on a fake Graph, which the server of the dashboard has. In the static build
+// The demo: a session on a fake Graph, which is part of the dashboard's server. In the static build
 // the fake Graph runs in the web page; the ordinary build contains none of its code.
 import { openDelta, type TokenFunction } from "deltalink";
 import { HttpWorld } from "./http-world";
