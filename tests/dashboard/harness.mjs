@@ -115,7 +115,7 @@ export const show = async (page, view) => {
 export const press = (page, name) =>
   page.getByRole("main").getByRole("button", { name, exact: true }).first().click();
 
-/** Waits for the end of the round of a view, or of all views. */
+/** Waits for the end of the round of a view. */
 export const idle = (page, view) => page.waitForSelector(`#${view}[data-busy="false"]`);
 const allIdle = (page) => page.waitForSelector('#sync-all[data-busy="false"]');
 

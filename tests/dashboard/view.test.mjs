@@ -44,7 +44,7 @@ test("all-day events are on their date in Auckland and in Los Angeles", async ()
   }
 });
 
-test("text from Graph is never HTML", async () => {
+test("text from Graph is never rendered as HTML", async () => {
   const world = await World.make(fake.origin, { populate: {} });
   const evil =
     '<img src=x onerror="document.body.dataset.hit=1"><script>document.body.dataset.hit=1</script>';
