@@ -132,7 +132,10 @@ export function subscriptions(options) {
     const json = await response.json().catch(() => undefined);
     const end = Date.parse(json?.expirationDateTime);
     if (typeof json?.id !== "string" || !json.id || !(end > 0))
-      throw new DeltaError("Graph's response is not a subscription", { code: "protocol", retryable: true });
+      throw new DeltaError("Graph's response is not a subscription; try again later", {
+        code: "protocol",
+        retryable: true,
+      });
     const now = Date.now();
     // Graph never grants more time than requested: a later end is ignored.
     const expiresAt = Math.min(end, now + lifetime);
@@ -258,10 +261,13 @@ async function readToken(source, request, timeout) {
   const accessToken = result?.accessToken ?? result?.token ?? result;
   // A token with other characters must not get into a header: the host's error would contain it.
   if (typeof accessToken === "string" && /^[\x21-\x7e]+$/.test(accessToken)) return accessToken;
-  throw new DeltaError("options.token of subscriptions() returned no usable token", {
-    code: "unauthorized",
-    retryable: false,
-  });
+  throw new DeltaError(
+    "options.token of subscriptions() returned no usable token; it must return a string, { accessToken } or { token }",
+    {
+      code: "unauthorized",
+      retryable: false,
+    },
+  );
 }
 
 /** Returns the claims of a challenge, decoded. Undefined if there are none. */
