@@ -7,7 +7,7 @@ import { describeMachine } from "./versions.mjs";
 const INTRODUCTION = `# Performance
 
 \`make bench\` compares deltalink with four hand-written alternatives against the same server. Each run
-measures every contestant once, one after the other. \`make bench WRITE=1\` writes this page.
+measures every contestant once, one after the other. \`make bench WRITE=1\` writes this document.
 
 ## Ratios
 
@@ -135,7 +135,7 @@ make bench ONLY=first,heap                   # rows whose name or title contains
 make bench BASE=path/to/other.tgz            # another deltalink package beside this one
 make bench-check BASE=path/to/other.tgz      # the same; exits with 1 if this one is slower
 make bench PROFILE=1                         # in whose code the time of deltalink goes
-make bench WRITE=1                           # writes this page
+make bench WRITE=1                           # writes this document
 make bench RUNS=1 RESULTS=file.json          # adds a run of each row to those in the file
 \`\`\`
 `;
