@@ -53,9 +53,9 @@ export function dayOf(instant, zone) {
  * @param {CalendarEvent} event
  */
 function datesOf({ start, end }) {
-  const first = read(start, "start").date;
+  const first = parseTime(start, "start").date;
   // The `end` of an all-day event is the midnight after its last day.
-  return [first, end?.dateTime ? Math.max(first, read(end, "end").date - DAY) : first];
+  return [first, end?.dateTime ? Math.max(first, parseTime(end, "end").date - DAY) : first];
 }
 
 /**
@@ -64,18 +64,18 @@ function datesOf({ start, end }) {
  * @param {CalendarEvent} event
  */
 function timesOf({ start, end }) {
-  const [from, to] = [start, end?.dateTime ? end : start].map((time, at) => {
-    const { local, isInstant } = read(time, at ? "end" : "start");
+  const [from, to] = [start, end?.dateTime ? end : start].map((time, index) => {
+    const { local, isInstant } = parseTime(time, index ? "end" : "start");
     return isInstant ? local : instantOf(local, time.timeZone ?? "UTC");
   });
   return [from, Math.max(from, to)];
 }
 
 /**
- * Reads a `dateTimeTimeZone`. `local` is its local time as if it were in UTC, or an instant if the
+ * Parses a `dateTimeTimeZone`. `local` is its local time as if it were in UTC, or an instant if the
  * string has an offset. `date` is its date as midnight in UTC.
  */
-function read(time, name) {
+function parseTime(time, name) {
   const text = time?.dateTime;
   const [, date, minutes = "00:00", seconds = ":00", fraction = "", offset] = TIME.exec(text) ?? [];
   const local = Date.parse(`${date}T${minutes}${seconds}${fraction}${offset ?? "Z"}`);

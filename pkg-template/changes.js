@@ -15,7 +15,7 @@ export class Changes {
   #observers = new Set();
   #runningRounds = 0;
   #lastAnnouncement = Promise.resolve();
-  /** Exists while listeners run. Opening it ends the wait of rounds for their listeners. */
+  /** Exists while listeners run. Rounds that wait for them continue once it is opened. */
   #gate;
   /** Whether a listener is being called, and has not returned its promise yet. */
   #isCallingListener = false;
@@ -36,7 +36,8 @@ export class Changes {
    * occurrences, and no series masters.
    */
   on(listener, completes) {
-    // The same function may be added twice. As an async function it cannot throw synchronously.
+    // A new function for each call, because a listener may be added twice. It is async, so that an
+    // error of the listener is a rejection.
     const entry = async (changes, info) => listener(changes, info);
     this.#listeners.set(entry, completes && this.#reader.hasSeries);
     return this.#activate(() => this.#listeners.delete(entry));
@@ -140,14 +141,14 @@ export class Changes {
     let copies;
     if (!hasConsumer) copies = withItems;
     else if (this.#listeners.size) copies = structuredClone(withItems);
-    const olds = this.#readOlds(copies);
+    const oldItems = this.#completeOldItems(copies);
     return () => {
       if (this.#isClosed || !(withoutItems.length || series.length)) return undefined;
       this.#openChannel();
       this.#channel?.postMessage({ changes: withoutItems, series, info });
       // The round of this commit may have ended.
       this.#closeUnusedChannel();
-      return this.#announce(withoutItems, series, { ...info, remote: false }, copies, olds);
+      return this.#announce(withoutItems, series, { ...info, remote: false }, copies, oldItems);
     };
   }
 
@@ -182,9 +183,9 @@ export class Changes {
   /**
    * Calls the listeners, after those of the previous commit have returned. Resolves when they have
    * returned, or earlier if `round()` or `sync()` is called. Without `withItems`, the items are
-   * read from the store. `olds` resolves to the completed `old` items of `withItems`, by id.
+   * read from the store. `oldItems` resolves to the completed `old` items of `withItems`, by id.
    */
-  #announce(withoutItems, series, info, withItems, olds) {
+  #announce(withoutItems, series, info, withItems, oldItems) {
     const ids = withoutItems.map(({ id }) => id);
     for (const observe of this.#observers) observe({ ids, series });
     const entries = [...this.#listeners];
@@ -194,7 +195,7 @@ export class Changes {
       try {
         const read = (completes) =>
           completes
-            ? this.#completeItems(withItems ?? withoutItems, series, olds)
+            ? this.#completeItems(withItems ?? withoutItems, series, oldItems)
             : withoutSeenAs(withItems ?? this.#addItems(withoutItems));
         // Raw and completed changes are read at most once, and only if a listener needs them.
         const reads = new Map();
@@ -237,23 +238,23 @@ export class Changes {
    * by id. Called before the page is committed, so that the masters are the old ones too: a store
    * serves reads and writes in the order of the calls.
    */
-  #readOlds(changes) {
+  #completeOldItems(changes) {
     if (!changes || ![...this.#listeners.values()].includes(true)) return undefined;
     const withOld = changes.filter(({ old }) => old);
     if (!withOld.length) return undefined;
-    const olds = this.#reader
+    const oldItems = this.#reader
       .complete(withOld.map(({ old }) => old))
       .then((items) => new Map(withOld.map(({ id }, position) => [id, items[position]])));
     // The announcement reports the error.
-    olds.catch(() => {});
-    return olds;
+    oldItems.catch(() => {});
+    return oldItems;
   }
 
   /**
    * Adds completed items to changes, without series masters. If a master has changed, the other
    * occurrences of its series count as changed.
    */
-  async #completeItems(changes, series, olds) {
+  async #completeItems(changes, series, oldItems) {
     const events = changes.flatMap(({ seenAs, ...event }) => {
       if (seenAs === "nothing") return [];
       if (seenAs === "removal") return { type: "remove", id: event.id, reason: "deleted", old: event.old };
@@ -266,7 +267,7 @@ export class Changes {
         true,
       ),
       // A listener that was added after the page was delivered gets what the store has now.
-      olds ?? this.#readOlds(changes),
+      oldItems ?? this.#completeOldItems(changes),
     ]);
     const listed = events.flatMap((change, position) => {
       const completed = change.old && oldById?.get(change.id);

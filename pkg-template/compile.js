@@ -30,10 +30,10 @@ const compile = async (given) => {
   if (isUrl(source)) source = await fetch(source);
   if (!isResponse(source)) return WebAssembly.compile(source);
   if (!source.ok) throw new Error(`the response of ${source.url} has the status ${source.status}`);
-  // Compiling while it arrives requires the content type of wasm.
-  const streams =
+  // A response can be compiled while it arrives only if it has the content type of wasm.
+  const canStream =
     WebAssembly.compileStreaming && /^application\/wasm\b/.test(source.headers.get("content-type"));
-  return streams ? WebAssembly.compileStreaming(source) : WebAssembly.compile(await source.arrayBuffer());
+  return canStream ? WebAssembly.compileStreaming(source) : WebAssembly.compile(await source.arrayBuffer());
 };
 
 const IN_WORKERD =
@@ -47,7 +47,7 @@ export function failure(entry, errors, advice) {
   });
 }
 
-/** Compiles the wasm that the caller has passed to `init()`. */
+/** Compiles the wasm that was passed to `init()`. Resolves to the module and its origin. */
 export async function compileGiven(entry, given) {
   try {
     return [checkBuild(await compile(given)), "given"];
@@ -56,10 +56,16 @@ export async function compileGiven(entry, given) {
   }
 }
 
-/** Compiles the package's wasm file, which `locate` finds. `origin` is its `WasmOrigin`. */
+/**
+ * Compiles the package's wasm file. Resolves to the module and `origin`, its `WasmOrigin`. `locate`
+ * returns the URL or the bytes of the file.
+ */
 export const compileFile = async (origin, locate) => [checkBuild(await compile(locate())), origin];
 
-/** Compiles the bytes of the copy in JavaScript. `errors` are those of earlier attempts. */
+/**
+ * Compiles the bytes of the copy in JavaScript. Resolves to the module and its origin. `errors` are
+ * those of earlier attempts.
+ */
 export async function compileCopy(entry, bytes, errors = []) {
   try {
     return [checkBuild(await compile(bytes)), "inline"];

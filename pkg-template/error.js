@@ -35,5 +35,5 @@ export const closed = () =>
     { code: "closed" },
   );
 
-/** Reports an error of a listener, which must end neither a round nor the process. */
+/** Reports an error of a listener. It must end neither a round nor the process. */
 export const report = (error) => (globalThis.reportError ?? console.error)(error);

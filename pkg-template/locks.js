@@ -2,9 +2,9 @@
 // The lock under which the rounds of a query run one at a time, and the slots that limit the
 // concurrent requests to a mailbox. In a browser these are Web Locks, which all tabs share. Without
 // Web Locks (Node, Workers, origins without HTTPS) and for a store in memory, each client has its
-// own locks and no slots. Clients share no such lock: an invocation of a Worker that ends early
-// would keep it and block all later invocations. With or without a lock, each commit compares the
-// stored revision.
+// own locks and no slots. Clients do not share these locks: an invocation of a Worker that ends
+// early would keep a lock and block all later invocations. With or without a lock, each commit
+// compares the stored revision.
 import { onAbort } from "./abort.js";
 
 /** The locks of one client. */
@@ -43,7 +43,7 @@ export class Locks {
     const webLocks = this.#webLocks;
     if (!webLocks) return { granted: Promise.resolve(), release() {} };
     const slot = new AbortController();
-    const names = Array.from({ length: count }, (_, at) => `${name} | ${at + 1}`);
+    const names = Array.from({ length: count }, (_, index) => `${name} | ${index + 1}`);
     // Some frames, such as sandboxed ones, must not use Web Locks.
     const granted = acquireOne(webLocks, names, slot.signal).catch(() => {});
     return { granted, release: () => slot.abort() };

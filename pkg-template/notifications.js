@@ -1,7 +1,8 @@
 // @ts-check
 // Receives Graph's change notifications. See Microsoft's pages "Receive change notifications
 // through webhooks" (validation, responses, slow endpoints) and "Reduce missing subscriptions and
-// change notifications" (lifecycle). Anybody can send such a request: the cheap checks come first.
+// change notifications" (lifecycle). Anybody can send such a request, so the cheap checks come
+// first.
 import { badRequest, typeOf } from "./error.js";
 import { toHex } from "./subscriptions.js";
 
@@ -11,7 +12,10 @@ export { subscriptionLimits, subscriptions } from "./subscriptions.js";
 /** The most bytes and notifications that a request may have. Graph sends far fewer. */
 const MAX_BYTES = 1 << 20;
 const MAX_NOTIFICATIONS = 1000;
-/** In milliseconds. Graph sends its body faster, because it waits 10 s for the response. */
+/**
+ * The longest time in milliseconds that a body may take. Graph sends it faster, because Graph waits
+ * only 10 s for the response.
+ */
 const MAX_BODY_TIME = 5000;
 /** The longest `clientState` (Graph's page "subscription resource type"). */
 const MAX_CLIENT_STATE = 128;
@@ -105,7 +109,8 @@ function isGenuine(given, expected) {
   for (const one of expected) {
     if (given.length !== one.length) continue;
     let difference = 0;
-    for (let at = 0; at < one.length; at++) difference |= given.charCodeAt(at) ^ one.charCodeAt(at);
+    for (let index = 0; index < one.length; index++)
+      difference |= given.charCodeAt(index) ^ one.charCodeAt(index);
     isEqual = difference === 0 || isEqual;
   }
   return isEqual;

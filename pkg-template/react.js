@@ -14,12 +14,12 @@ const contextOf = (client, status, onClosed = noop) => ({ client, status: Object
 const PENDING = contextOf(undefined, NEW);
 const Context = createContext(PENDING);
 
-/** Makes the value of the context, which has the client while that is open. */
+/** Makes a store for the value of the context, which has the client until the client is closed. */
 function storeOf(client) {
   const value = new Value(PENDING);
   const onClosed = () => {
     try {
-      // Throws if the current client is closed. The closed query may be of a previous one.
+      // Throws if the current client is closed. The closed query may belong to a previous client.
       value.get().client?.orgContacts();
     } catch {
       value.set(contextOf(undefined, { phase: "closed" }));
@@ -55,8 +55,9 @@ export function useDeltaStatus(query) {
       if (phase === "closed") onClosed();
       run();
     });
-  const watched = useMemo(() => watch, [subscribe, onClosed]);
-  return useSyncExternalStore(watched, get, () => NEW);
+  // The same function in each render: React subscribes again whenever it changes.
+  const stableWatch = useMemo(() => watch, [subscribe, onClosed]);
+  return useSyncExternalStore(stableWatch, get, () => NEW);
 }
 
 /** @type {typeof import("./react.js").useSignInError} */
@@ -65,7 +66,7 @@ export function useSignInError() {
   return useSyncExternalStore(subscribe, get, noop);
 }
 
-/** Returns an object for the handle of `live()`, with the function that runs a round now. */
+/** Returns an object that holds the handle of `live()`, and `syncNow()`, which runs a round now. */
 function roundsOf(query, signal) {
   const rounds = { handle: undefined, syncNow };
   async function syncNow() {

@@ -7,9 +7,9 @@ import { checkNumber } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
-/** Cloudflare ends an alarm after 15 minutes. */
+/** Leaves time for the other work of an alarm, which Cloudflare ends after 15 minutes. */
 export const MAX_ROUND = 5 * MINUTE;
-/** In case a call of the budget was lost. */
+/** A mailbox that waits for a permit asks again, in case the call of the budget was lost. */
 export const ASK_AGAIN = 10 * MINUTE;
 
 /** @type {import("./round-plan.js").RoundState} */
@@ -17,39 +17,39 @@ export const NO_ROUNDS = { requestedRounds: 0, fulfilledRounds: 0, notBefore: 0,
 
 /** @type {typeof import("./round-plan.js").requestRound} */
 export function requestRound(state, running) {
-  const { requestedRounds, fulfilledRounds } = readState(state, "requestRound()");
+  const { requestedRounds, fulfilledRounds } = checkState(state, "requestRound()");
   const isRequested = requestedRounds > (running ?? fulfilledRounds);
   return isRequested ? state : { ...state, requestedRounds: requestedRounds + 1 };
 }
 
 /** @type {typeof import("./round-plan.js").isRoundDue} */
-export const isRoundDue = (state, now = Date.now()) => now >= dueTimeOf(readState(state, "isRoundDue()"));
+export const isRoundDue = (state, now = Date.now()) => now >= dueTimeOf(checkState(state, "isRoundDue()"));
 
 /** @type {typeof import("./round-plan.js").roundDueAt} */
-export const roundDueAt = (state) => dueTimeOf(readState(state, "roundDueAt()"));
+export const roundDueAt = (state) => dueTimeOf(checkState(state, "roundDueAt()"));
 
 const dueTimeOf = ({ requestedRounds, fulfilledRounds, notBefore }) =>
   requestedRounds > fulfilledRounds ? notBefore : Infinity;
 
 /** @type {typeof import("./round-plan.js").beginRound} */
-export const beginRound = (state, options) => failedOnceMore(readState(state, "beginRound()"), options);
+export const beginRound = (state, options) => withNextFailure(checkState(state, "beginRound()"), options);
 
 /** @type {typeof import("./round-plan.js").continueRound} */
 export const continueRound = (state, options) =>
-  failedOnceMore({ ...readState(state, "continueRound()"), failures: 0 }, options);
+  withNextFailure({ ...checkState(state, "continueRound()"), failures: 0 }, options);
 
 /**
- * A round is stored as failed before it begins: an object that is aborted cannot store it
- * afterwards.
+ * Counts one more failure. A round is stored as failed before it begins: a Durable Object that is
+ * aborted during the round cannot store the failure afterwards.
  */
-function failedOnceMore(state, options) {
+function withNextFailure(state, options) {
   const failures = state.failures + 1;
   return { ...state, failures, notBefore: backOffTime(undefined, failures, options) };
 }
 
 /** @type {typeof import("./round-plan.js").endRound} */
 export function endRound(state, end) {
-  readState(state, "endRound()");
+  checkState(state, "endRound()");
   const { complete, now = Date.now() } = end ?? {};
   const running = checkNumber(end?.running, "running of endRound()");
   const pause = checkNumber(end?.pause ?? 2000, "pause of endRound()");
@@ -59,7 +59,7 @@ export function endRound(state, end) {
 
 /** @type {typeof import("./round-plan.js").failRound} */
 export function failRound(state, error, options) {
-  const { failures } = readState(state, "failRound()");
+  const { failures } = checkState(state, "failRound()");
   return { ...state, notBefore: backOffTime(error, failures, options) };
 }
 
@@ -92,11 +92,11 @@ export const alarmTime = (at, now = Date.now()) => Math.min(Math.max(at || 0, no
  * @template {import("./round-plan.js").RoundState} S
  * @param {S} state
  */
-function readState(state, owner) {
+function checkState(state, call) {
   for (const name of Object.keys(NO_ROUNDS))
     if (typeof state?.[name] !== "number" || Number.isNaN(state[name]))
       throw badRequest(
-        `the state of ${owner} must have the number ${name}, got ${typeOf(state?.[name])}; begin with NO_ROUNDS`,
+        `the state of ${call} must have the number ${name}, got ${typeOf(state?.[name])}; begin with NO_ROUNDS`,
       );
   return state;
 }

@@ -5,10 +5,14 @@ import { checkCount, readNumber } from "./option-checks.js";
 /** The number of steps of a spread. A registry has one alarm for all mailboxes of a step. */
 const STEPS = 600;
 
-/** Returns a hash of 32 bits: FNV-1a, mixed once more because its lowest bits are alike. */
+/**
+ * Returns a hash of 32 bits: FNV-1a, mixed once more because the lowest bits of FNV-1a depend on
+ * the lowest bits of the characters only.
+ */
 function hash(text) {
   let value = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
+  for (let index = 0; index < text.length; index++)
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
   return (value ^ (value >>> 16)) >>> 0;

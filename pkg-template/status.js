@@ -15,7 +15,7 @@ export const RUNNING = ["syncing", "resyncing", "waiting"];
 export class Status {
   /** @type {QueryStatus} */
   #base = NEW;
-  /** `#base` and `#nextRoundAt`. */
+  /** What subscribers get: `#base` with `#nextRoundAt`, if a round is planned. */
   #shown;
   /** When the next round of a live query is due. */
   #nextRoundAt;
@@ -67,6 +67,7 @@ export class Status {
     const { lastSyncedAt } = this.#base;
     this.#base = lastSyncedAt ? { lastSyncedAt, ...value } : { ...value };
     delete this.#base.nextRoundAt;
+    // A mirror is new until its first complete round, and idle afterwards.
     if (this.#base.phase === "idle" && !this.#base.lastSyncedAt) this.#base.phase = "new";
     else if (this.#base.phase === "new" && this.#base.lastSyncedAt) this.#base.phase = "idle";
     const nextRoundAt = this.#nextRoundAt;

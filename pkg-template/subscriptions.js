@@ -85,7 +85,7 @@ export function subscriptions(options) {
     );
 
   /**
-   * Sends a request, unless the signal fires before. If Graph refuses the token, gets another one
+   * Sends a request, unless the signal fires first. If Graph refuses the token, gets another one
    * and repeats the request once.
    */
   async function send(method, id, body, signal) {
@@ -133,12 +133,15 @@ export function subscriptions(options) {
   }
 
   /** Resolves to the subscription in a response, or rejects with the refusal. */
-  async function read({ response, secrets }, settings) {
+  async function readSubscription({ response, secrets }, settings) {
     if (!response.ok) throw await refusalOf(response, secrets);
     const json = await response.json().catch(() => undefined);
     const end = Date.parse(json?.expirationDateTime);
     if (typeof json?.id !== "string" || !json.id || !(end > 0))
-      throw new DeltaError("Graph's response is not a subscription", { code: "protocol", retryable: true });
+      throw new DeltaError("Graph's response is not a subscription; try again later", {
+        code: "protocol",
+        retryable: true,
+      });
     const now = Date.now();
     // Graph never grants more time than requested: a later end is ignored.
     const expiresAt = Math.min(end, now + lifetime);
@@ -172,7 +175,7 @@ export function subscriptions(options) {
       const expirationDateTime = new Date(Date.now() + lifetime).toISOString();
       if (isCurrent) {
         const renewed = await send("PATCH", current.id, { expirationDateTime }, signal);
-        if (renewed.response.status !== 404) return read(renewed, settings);
+        if (renewed.response.status !== 404) return readSubscription(renewed, settings);
       } else if (current) {
         const { response, secrets } = await send("DELETE", current.id, undefined, signal);
         // After another refusal the old subscription may remain until it expires.
@@ -188,11 +191,11 @@ export function subscriptions(options) {
         clientState,
       };
       const created = await send("POST", undefined, properties, signal);
-      if (created.response.status !== 409) return read(created, settings);
+      if (created.response.status !== 409) return readSubscription(created, settings);
       // Graph allows only one subscription of this resource, and may have created it by a request
       // whose response was lost.
       await deleteOthers(signal);
-      return read(await send("POST", undefined, properties, signal), settings);
+      return readSubscription(await send("POST", undefined, properties, signal), settings);
     },
     async delete({ id }) {
       if (typeof id !== "string" || !id)
@@ -203,7 +206,7 @@ export function subscriptions(options) {
   };
 }
 
-/** Returns the origin and the URL of the cloud or of the endpoint, without a slash at the end. */
+/** Returns the origin and the URL of Graph's root, without a slash at the end. */
 function rootOf(options) {
   const { cloud = "global", endpoint } = options ?? {};
   const text = endpoint ?? (Object.hasOwn(CLOUDS, cloud) ? CLOUDS[cloud] : undefined);
@@ -264,10 +267,13 @@ async function readToken(source, request, timeout) {
   const accessToken = result?.accessToken ?? result?.token ?? result;
   // A token with other characters must not get into a header: the host's error would contain it.
   if (typeof accessToken === "string" && /^[\x21-\x7e]+$/.test(accessToken)) return accessToken;
-  throw new DeltaError("options.token of subscriptions() returned no usable token", {
-    code: "unauthorized",
-    retryable: false,
-  });
+  throw new DeltaError(
+    "options.token of subscriptions() returned no usable token; it must return a string, { accessToken } or { token }",
+    {
+      code: "unauthorized",
+      retryable: false,
+    },
+  );
 }
 
 /** Returns the claims of a challenge, decoded. Undefined if there are none. */
@@ -298,13 +304,13 @@ async function refusalOf(response, secrets) {
   // time.
   const retryable = [400, 408, 429].includes(status) || status >= 500;
   const code = codes[status] ?? (retryable ? "network" : "protocol");
-  const [graphCode, message] = [error?.code, error?.message].map((text) =>
-    typeof text === "string" ? text : "",
+  const [graphCode, message] = [error?.code, error?.message].map((value) =>
+    typeof value === "string" ? value : "",
   );
-  const words = `Graph refused the subscription: ${status} ${graphCode} ${message}`.trim();
+  const text = `Graph refused the subscription: ${status} ${graphCode} ${message}`.trim();
   const retryAt = retryable ? retryTime(response.headers.get("retry-after")) : undefined;
   const requestId = response.headers.get("request-id");
-  return new DeltaError(withoutSecrets(words, secrets).slice(0, 300), {
+  return new DeltaError(withoutSecrets(text, secrets).slice(0, 300), {
     code,
     status,
     retryable,

@@ -33,8 +33,8 @@ export interface TokenRequest {
   /**
    * `start` and `expired`: return any valid token, such as a cached one. `unauthorized`: Graph has
    * refused the last token; return a new one. `claims`: return a new token that satisfies `claims`.
-   * Between two pages, each of the last two occurs at most twice, and once for the same claims.
-   * Minor versions may add reasons.
+   * Between two pages, at most two calls have the reason `unauthorized` or `claims`, and no two of
+   * them ask for the same claims. Minor versions may add reasons.
    */
   reason: "start" | "expired" | "unauthorized" | "claims";
   /**

@@ -33,8 +33,9 @@ export interface UseDeltaResult<T> {
  * Returns the items of a query, which is live until the component or effect scope ends. Without a
  * query, and on a server, the list is empty.
  *
- * The query and the options may be refs or getters, and the list follows them. Read a ref that
- * `where` or `orderBy` uses outside of that function, so that Vue tracks it.
+ * The query and the options may be refs or getters, and the list follows them. If `where` or
+ * `orderBy` needs the value of a ref, read the ref before that function: Vue does not track a ref
+ * that is read inside of it.
  *
  * @example
  *   const { items } = useDelta(

@@ -6,7 +6,8 @@ import { gzipSync } from "node:zlib";
 const [wasm, module] = process.argv.slice(2);
 const source = readFileSync(module, "utf8");
 const placeholder = 'const GZIPPED = "";';
-if (!source.includes(placeholder)) throw new Error(`${module} does not contain ${placeholder}`);
+if (!source.includes(placeholder))
+  throw new Error(`inline: ${module} does not contain ${placeholder}; pass a new copy of the template`);
 writeFileSync(
   module,
   source.replace(

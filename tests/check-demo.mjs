@@ -11,7 +11,7 @@ import {
   startFake,
   sync,
   VIEWS,
-  words,
+  detailsOf,
   World,
 } from "./dashboard/harness.mjs";
 import { until } from "./wait.mjs";
@@ -69,7 +69,7 @@ try {
     );
     assert.equal(stored.phase, "idle", status);
     assert.deepEqual([...new Set(log.map(({ kind }) => kind))].sort(), [...kinds].sort(), status);
-    assert.ok(pages > 0 && log.length > 0, await words(page, view));
+    assert.ok(pages > 0 && log.length > 0, await detailsOf(page, view));
   }
 } finally {
   await browser.close();

@@ -34,6 +34,7 @@ use scenario::rng::Rng;
 
 /// Runs a target on mutations of these seeds: a fixed number of them, or for the given seconds.
 fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Rng)) {
+    // `make fuzz` sets FUZZ. SECONDS alone does not count: other programs use that variable too.
     let seconds = std::env::var("SECONDS")
         .ok()
         .and_then(|text| text.parse::<u64>().ok())
@@ -134,15 +135,15 @@ fn another_parser_confirms_that_every_admitted_link_has_the_origin_of_the_endpoi
         let _ = redacted(link);
         if let Ok(url) = endpoint.admit(link) {
             admitted += 1;
-            let judged = base
+            let parsed = base
                 .join(&url)
                 .unwrap_or_else(|error| panic!("admitted as {url:?}, which is not a URL: {error}"));
             assert_eq!(
-                judged.origin().ascii_serialization(),
+                parsed.origin().ascii_serialization(),
                 "https://graph.microsoft.com",
                 "admitted as {url:?}"
             );
-            assert!(judged.username().is_empty() && judged.password().is_none(), "admitted as {url:?}");
+            assert!(parsed.username().is_empty() && parsed.password().is_none(), "admitted as {url:?}");
             if link.starts_with("https://") {
                 assert_eq!(url, link, "byte for byte");
             }
@@ -180,12 +181,12 @@ fn a_page_is_read_like_its_json_or_refused() {
         "\\ud800",
     ];
     let groups = query::track("/groups/delta", Options::default()).unwrap();
-    let mut read = 0;
+    let mut parsed = 0;
     fuzz("page parser", &seeds, &dictionary, |text, rng| {
         let beginning = head::read(text);
         let Ok(body) = serde_json::from_str::<Value>(text) else { return };
         let Ok(page) = page::parse(&body) else { return };
-        read += 1;
+        parsed += 1;
         // Of two properties with the same name, the JSON parser takes the last.
         if let Head::NextLink(next) = beginning
             && text.matches("@odata.nextLink").count() == 1
@@ -204,7 +205,7 @@ fn a_page_is_read_like_its_json_or_refused() {
             round: 3,
             started_at: time::Instant::from_millis(0.0),
             page_index: 0,
-            full: rng.one_in(2),
+            is_full_round: rng.one_in(2),
             format: ItemFormat { minimal: rng.one_in(2), slices: true, ..format },
             has_mirror: true,
             has_consumer: false,
@@ -228,7 +229,7 @@ fn a_page_is_read_like_its_json_or_refused() {
         assert!(!again.made_progress, "applying the same page again makes no progress");
         assert_eq!((again.count_delta, &again.put), (0, &first.put), "applying is idempotent");
     });
-    assert!(read > 100, "{read}");
+    assert!(parsed > 100, "{parsed}");
 }
 
 #[test]
@@ -281,24 +282,24 @@ fn a_retry_after_that_can_be_read_is_finite_and_not_negative() {
     ];
     let dictionary =
         ["GMT", "Nov", "99999999999999999999", ".", ":", ",", " ", "-", "e", "\u{661}", "inf", "NaN"];
-    let mut read = 0;
+    let mut parsed = 0;
     fuzz("Retry-After", &seeds, &dictionary, |text, _| {
         if let Some(ms) =
             retry_after(text, time::Instant::from_millis(1_795_000_000_000.0)).map(time::Duration::as_millis)
         {
-            read += 1;
+            parsed += 1;
             assert!(ms.is_finite() && ms >= 0.0, "{ms}");
             if let Ok(seconds) = text.trim_ascii().parse::<f64>() {
                 assert!((ms - seconds * 1000.0).abs() <= 1.0 + ms * 1e-9, "{ms} for {seconds} s");
             }
         }
     });
-    assert!(read > 100, "{read}");
+    assert!(parsed > 100, "{parsed}");
 }
 
 #[test]
 fn every_stored_record_is_read_or_refused_and_a_written_one_is_read_again() {
-    let full = serde_json::to_string(
+    let new = serde_json::to_string(
         &Record::new(time::Instant::from_millis(1_795_000_000_000.0), 0.3).next_revision(),
     )
     .unwrap();
@@ -318,15 +319,15 @@ fn every_stored_record_is_read_or_refused_and_a_written_one_is_read_again() {
         "\"phase\":",
         "\"round\":",
     ];
-    let mut read = 0;
-    fuzz("record parser", &[&full, paging], &dictionary, |text, _| {
+    let mut parsed = 0;
+    fuzz("record parser", &[&new, paging], &dictionary, |text, _| {
         let Ok(stored) = serde_json::from_str::<Value>(text) else { return };
         let Ok(record) = Record::read(&stored) else { return };
-        read += 1;
+        parsed += 1;
         assert_eq!(Record::read(serde_json::to_value(&record).unwrap()), Ok(record.clone()));
         assert_ne!(record.next_revision().revision, record.revision);
     });
-    assert!(read > 100, "{read}");
+    assert!(parsed > 100, "{parsed}");
 }
 
 #[test]
@@ -354,11 +355,11 @@ fn the_other_url_parser_reads_backslashes_as_browsers_do() {
 fn base64(text: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
-    for three in text.as_bytes().chunks(3) {
+    for group in text.as_bytes().chunks(3) {
         let bits =
-            three.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
-        for at in 0..=three.len() {
-            out.push(char::from(LETTERS[bits >> (18 - 6 * at) & 63]));
+            group.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        for index in 0..=group.len() {
+            out.push(char::from(LETTERS[bits >> (18 - 6 * index) & 63]));
         }
     }
     out
@@ -390,10 +391,10 @@ fn claims_from_a_challenge_are_part_of_it() {
         "é",
         "Bearer ",
     ];
-    let mut read = 0;
+    let mut parsed = 0;
     fuzz("WWW-Authenticate", &seeds, &dictionary, |header, _| {
         if let Some(claims) = claims(header) {
-            read += 1;
+            parsed += 1;
             assert!(claims.trim_ascii().starts_with('{') && claims.trim_ascii().ends_with('}'), "{claims:?}");
             let mut encoded = base64(&claims);
             // The last character may contain unused bits.
@@ -402,5 +403,5 @@ fn claims_from_a_challenge_are_part_of_it() {
             assert!(plain.contains(&encoded), "{claims:?} is not part of the challenge");
         }
     });
-    assert!(read > 1000, "{read}");
+    assert!(parsed > 1000, "{parsed}");
 }

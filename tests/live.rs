@@ -101,13 +101,13 @@ impl Model {
         while let Some((at, input)) = self.pending.pop_front() {
             steps += 1;
             assert!(steps < 1000, "seed {}: the tabs send messages without end", self.seed);
-            let (now, chance) = (self.now, self.rng.fraction());
+            let (now, random) = (self.now, self.rng.fraction());
             let Some(tab) = self.tabs[at].as_mut() else { continue };
             if tab.is_hung {
                 tab.inbox.push_back(input);
                 continue;
             }
-            let actions = tab.schedule.step(input.clone(), now, chance);
+            let actions = tab.schedule.step(input.clone(), now, random);
             self.print(&format!("tab {at}: {input:?} → {actions:?}"));
             for action in actions {
                 self.execute(at, action);

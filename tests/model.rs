@@ -17,13 +17,13 @@ use std::collections::HashMap;
 use deltalink::protocol;
 use deltalink::protocol::error::Code;
 
-#[path = "model/bench.rs"]
-mod bench;
 mod driver;
+#[path = "model/harness.rs"]
+mod harness;
 #[path = "model/scenario.rs"]
 mod scenario;
 
-use bench::{Bench, End};
+use harness::{End, Harness};
 use scenario::{HOUR, Scenario};
 
 /// A day and a millisecond, so that a limit of a day has passed.
@@ -39,7 +39,7 @@ struct Coverage {
 /// Runs one scenario, then rounds without faults, after which the mirror must equal the tables.
 fn run(seed: u64, coverage: &mut Coverage) {
     let scenario = Scenario::of(seed);
-    let mut bench = Bench::new(&scenario);
+    let mut harness = Harness::new(&scenario);
     if is_replay() {
         println!("{} {} {}\n{}", scenario.call, scenario.path, scenario.query, scenario.options);
     }
@@ -48,24 +48,24 @@ fn run(seed: u64, coverage: &mut Coverage) {
             println!("---- {turn:?}");
         }
         for edit in &turn.edits {
-            let made = bench.world.edit(&serde_json::json!([edit]), bench.now);
+            let made = harness.world.edit(&serde_json::json!([edit]), harness.now);
             if is_replay() {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
         // The time distinguishes changes before the round from those during it.
-        bench.now += turn.pause;
-        bench.world.add_faults(&turn.faults.clone().into()).unwrap();
+        harness.now += turn.pause;
+        harness.world.add_faults(&turn.faults.clone().into()).unwrap();
         if turn.expire {
-            bench.world.expire(None);
+            harness.world.expire(None);
         }
-        let end = match bench.round(Some(turn)) {
+        let end = match harness.round(Some(turn)) {
             End::Done => "done".to_owned(),
             End::Crashed => continue,
             End::Failed(failure) => {
                 // After three resets in a day without a complete round, the next day has to begin.
                 if failure.code == Code::ResyncLoop {
-                    bench.now += DAY;
+                    harness.now += DAY;
                 }
                 format!("failed: {}", failure.code.as_str())
             }
@@ -73,30 +73,30 @@ fn run(seed: u64, coverage: &mut Coverage) {
         if is_replay() {
             println!("{end}");
         }
-        *bench.counts.entry(end).or_default() += 1;
+        *harness.counts.entry(end).or_default() += 1;
     }
-    bench.world.clear_faults();
+    harness.world.clear_faults();
     // Two complete rounds, because a change during a round may be reported in the next one. Several
     // attempts, because a poisoned link has to be refused three times.
-    complete_round(&mut bench);
-    complete_round(&mut bench);
+    complete_round(&mut harness);
+    complete_round(&mut harness);
     // A series that moves while a round lists it is listed again, once a day at most.
-    if bench.has_to_relist() {
-        bench.now += DAY;
-        complete_round(&mut bench);
+    if harness.has_to_relist() {
+        harness.now += DAY;
+        complete_round(&mut harness);
     }
-    let items = bench.items();
-    if scenario.is_lossy || scenario.has_unnoticed_rows(&mut bench.world, &items) {
-        bench.reset();
-        complete_round(&mut bench);
+    let items = harness.items();
+    if scenario.is_lossy || scenario.has_unnoticed_rows(&mut harness.world, &items) {
+        harness.reset();
+        complete_round(&mut harness);
     }
-    bench.check(&scenario);
-    bench.check_log();
-    coverage.steps += bench.steps;
-    for (what, count) in &bench.counts {
+    harness.check(&scenario);
+    harness.check_log();
+    coverage.steps += harness.steps;
+    for (what, count) in &harness.counts {
         *coverage.counts.entry(what.clone()).or_default() += count;
     }
-    for (fault, count) in bench.world.faults()["counts"].as_object().into_iter().flatten() {
+    for (fault, count) in harness.world.faults()["counts"].as_object().into_iter().flatten() {
         *coverage.counts.entry(format!("fault {fault}")).or_default() += count.as_u64().unwrap_or(0);
     }
 }
@@ -107,13 +107,13 @@ fn is_replay() -> bool {
 }
 
 /// Runs rounds until one is complete.
-fn complete_round(bench: &mut Bench) {
+fn complete_round(harness: &mut Harness) {
     for _ in 0..8 {
-        match bench.round(None) {
+        match harness.round(None) {
             End::Done => return,
-            End::Failed(failure) if failure.code == Code::ResyncLoop => bench.now += DAY,
+            End::Failed(failure) if failure.code == Code::ResyncLoop => harness.now += DAY,
             // A link that stays forbidden is abandoned after three rounds, each an hour later.
-            End::Failed(failure) if failure.code == Code::Forbidden => bench.now += HOUR,
+            End::Failed(failure) if failure.code == Code::Forbidden => harness.now += HOUR,
             End::Failed(_) => {}
             End::Crashed => unreachable!(),
         }
@@ -153,9 +153,9 @@ fn after_any_scenario_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
 #[test]
 fn the_same_seed_sends_the_same_requests() {
     let request_log = |seed| {
-        let mut bench = Bench::new(&Scenario::of(seed));
-        assert!(matches!(bench.round(None), End::Done));
-        bench.world.log().to_string()
+        let mut harness = Harness::new(&Scenario::of(seed));
+        assert!(matches!(harness.round(None), End::Done));
+        harness.world.log().to_string()
     };
     assert_eq!(request_log(3), request_log(3));
     assert_ne!(request_log(3), request_log(4));

@@ -17,11 +17,11 @@ use deltalink::protocol::round::NoResponse;
 use deltalink::protocol::time::Duration;
 use proptest::prelude::*;
 
-#[path = "properties/bench.rs"]
-mod bench;
 mod driver;
+#[path = "properties/harness.rs"]
+mod harness;
 
-use bench::{Bench, CODES, End, HOSTILE, Reaction, is_reset_code};
+use harness::{CODES, End, HOSTILE, Harness, Reaction, is_reset_code};
 
 fn no_response() -> impl Strategy<Value = NoResponse> {
     prop_oneof![Just(NoResponse::Network), Just(NoResponse::Offline), Just(NoResponse::Timeout)]
@@ -88,26 +88,26 @@ proptest! {
         kind in any::<u8>(),
         reactions in prop::collection::vec(reaction(), 0..120),
     ) {
-        let mut bench = Bench::new(kind);
+        let mut harness = Harness::new(kind);
         let mut reactions = reactions.into_iter().peekable();
         for count in 0..40 {
-            let end = bench.round(&mut reactions, 10_000);
+            let end = harness.round(&mut reactions, 10_000);
             if let End::Failed(error) = &end && error.code == Code::Throttled {
-                prop_assert!(error.retry_at.is_some_and(|at| at >= bench.now));
+                prop_assert!(error.retry_at.is_some_and(|at| at >= harness.now));
                 // Every second round starts at that time, the others earlier.
                 if count % 2 == 0 {
-                    bench.now = error.retry_at.unwrap_or(bench.now);
+                    harness.now = error.retry_at.unwrap_or(harness.now);
                 }
             }
-            bench.now += Duration::from_millis(1000.0);
+            harness.now += Duration::from_millis(1000.0);
             if matches!(end, End::Crashed) || count % 3 == 0 {
-                bench.reload();
+                harness.reload();
             }
         }
         // From here on Graph has no fault.
-        bench.now += Duration::DAY * 3.0;
+        harness.now += Duration::DAY * 3.0;
         for _ in 0..8 {
-            if matches!(bench.round(&mut std::iter::empty().peekable(), 10_000), End::Done) {
+            if matches!(harness.round(&mut std::iter::empty().peekable(), 10_000), End::Done) {
                 return Ok(());
             }
         }
@@ -119,7 +119,7 @@ proptest! {
         kind in any::<u8>(),
         reactions in prop::collection::vec(without_progress(), 1..5),
     ) {
-        let mut bench = Bench::new(kind);
+        let mut harness = Harness::new(kind);
         let mut names = 0_u8;
         let mut endless = reactions.iter().cloned().cycle().map(|reaction| match reaction {
             // New links look like progress, so only the content shows the lack of progress.
@@ -129,7 +129,7 @@ proptest! {
             }
             other => other,
         }).peekable();
-        let end = bench.round(&mut endless, 30_000);
+        let end = harness.round(&mut endless, 30_000);
         prop_assert!(!matches!(end, End::Done), "{:?}", end);
     }
 
@@ -138,12 +138,12 @@ proptest! {
         kind in any::<u8>(),
         failures in prop::collection::vec(without_progress(), 1..60),
     ) {
-        let mut bench = Bench::new(kind);
+        let mut harness = Harness::new(kind);
         let one_page = [Reaction::Next(1, Some(true)), Reaction::NoResponse(NoResponse::Network)];
         let forbidden = std::iter::repeat(Reaction::Refused(403, 0, None, None));
-        let end = bench.round(&mut one_page.into_iter().chain(forbidden).peekable(), 1000);
+        let end = harness.round(&mut one_page.into_iter().chain(forbidden).peekable(), 1000);
         prop_assert!(matches!(end, End::Failed(_)));
-        let link = bench.stored_link();
+        let link = harness.stored_link();
         // No page, no reset signal, and fewer than three final refusals.
         let mut failures = failures.into_iter().filter(|reaction| match reaction {
             Reaction::Refused(status, code, ..) => match status {
@@ -156,8 +156,8 @@ proptest! {
             _ => true,
         });
         let malformed = std::iter::repeat(Reaction::Malformed);
-        let end = bench.round(&mut failures.by_ref().chain(malformed).peekable(), 10_000);
+        let end = harness.round(&mut failures.by_ref().chain(malformed).peekable(), 10_000);
         prop_assert!(matches!(end, End::Failed(_)));
-        prop_assert_eq!(bench.stored_link(), link, "invariant 14");
+        prop_assert_eq!(harness.stored_link(), link, "invariant 14");
     }
 }

@@ -39,7 +39,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 const ORIGIN: &str = "http://127.0.0.1:4010";
 
 /// The world, its requests and the copy of a consumer.
-struct Bench {
+struct Harness {
     world: RefCell<World>,
     now: Cell<u64>,
     is_app_only: bool,
@@ -51,9 +51,9 @@ struct Bench {
     client: RefCell<Option<Rc<Client>>>,
 }
 
-impl Bench {
+impl Harness {
     fn new(scenario: &Scenario) -> Rc<Self> {
-        let bench = Rc::new(Self {
+        let harness = Rc::new(Self {
             world: RefCell::new(scenario.world(format!("{ORIGIN}/w/model/v1.0"))),
             now: Cell::new(START),
             is_app_only: scenario.needs_app_token(),
@@ -63,8 +63,8 @@ impl Bench {
             mid_round_edits: RefCell::default(),
             client: RefCell::default(),
         });
-        bench.sign_in();
-        bench
+        harness.sign_in();
+        harness
     }
 
     fn sign_in(&self) {
@@ -108,16 +108,16 @@ impl Bench {
 
     /// Opens a client, as in a new process.
     async fn open(self: &Rc<Self>, account: &str) -> Rc<Client> {
-        let bench = Rc::clone(self);
+        let harness = Rc::clone(self);
         let fetch = Closure::<dyn Fn(String, JsValue) -> Promise>::new(move |url: String, init: JsValue| {
-            bench.fetch(&url, &init)
+            harness.fetch(&url, &init)
         });
-        let bench = Rc::clone(self);
+        let harness = Rc::clone(self);
         let token = Closure::<dyn Fn(JsValue) -> JsValue>::new(move |request: JsValue| {
             if Reflect::get(&request, &"reason".into()).unwrap() == "unauthorized" {
-                bench.sign_in();
+                harness.sign_in();
             }
-            bench.token.borrow().as_str().into()
+            harness.token.borrow().as_str().into()
         });
         let more = [
             ("fetch", fetch.into_js_value()),
@@ -165,31 +165,31 @@ async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refuse
 
 async fn run(seed: u64) {
     let scenario = Scenario::of(seed);
-    let bench = Bench::new(&scenario);
+    let harness = Harness::new(&scenario);
     let account = unique_name("scenario");
     let mut copy = Copy::new();
-    let mut client = bench.open(&account).await;
-    let mut query = bench.query(&client, &scenario);
+    let mut client = harness.open(&account).await;
+    let mut query = harness.query(&client, &scenario);
     for turn in &scenario.turns {
-        turn.edits.iter().for_each(|edit| bench.edit(edit));
+        turn.edits.iter().for_each(|edit| harness.edit(edit));
         // Replaces waits of a second.
         let faults = serde_json::to_string(&turn.faults)
             .unwrap()
             .replace("\"0.128\"", "\"0\"")
             .replace("\"Retry-After\":\"1\"", "\"Retry-After\":\"0\"");
-        bench.world.borrow_mut().add_faults(&serde_json::from_str(&faults).unwrap()).unwrap();
+        harness.world.borrow_mut().add_faults(&serde_json::from_str(&faults).unwrap()).unwrap();
         if turn.expire {
-            bench.world.borrow_mut().expire(None);
+            harness.world.borrow_mut().expire(None);
         }
-        bench.requests.set(0);
-        bench.mid_round_edits.replace(turn.mid_round_edits.clone());
-        bench.crash.set(turn.crash.map(|step| step / 9));
+        harness.requests.set(0);
+        harness.mid_round_edits.replace(turn.mid_round_edits.clone());
+        harness.crash.set(turn.crash.map(|step| step / 9));
         let result = round(&query, turn, &mut copy).await;
-        bench.crash.set(None);
+        harness.crash.set(None);
         match result.map_err(|refused| refused.code()) {
             Err(code) if code == "closed" => {
-                client = bench.open(&account).await;
-                query = bench.query(&client, &scenario);
+                client = harness.open(&account).await;
+                query = harness.query(&client, &scenario);
             }
             // A round would continue only hours or a day later, so the query is reset.
             Err(code) if code == "resync-loop" || code == "forbidden" => reset(&query).await,
@@ -197,8 +197,8 @@ async fn run(seed: u64) {
             Ok(()) => {}
         }
     }
-    bench.world.borrow_mut().clear_faults();
-    bench.mid_round_edits.take();
+    harness.world.borrow_mut().clear_faults();
+    harness.mid_round_edits.take();
     let quiet = if scenario.needs_refresh() { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {
@@ -223,7 +223,7 @@ async fn run(seed: u64) {
     if scenario.delivers_every_page() {
         assert!(copy == mirror, "seed {seed}: invariant 5");
     }
-    scenario.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());
+    scenario.check(&mut harness.world.borrow_mut(), &mirror, &Copy::new());
     let database = format!("deltalink | {account}");
     let _ = client.close();
     js("indexedDB.deleteDatabase(a)", &database.as_str().into());

@@ -77,7 +77,7 @@ export default {
         text: "Know",
         items: [
           page("How it works", "how-it-works"),
-          page("Hosts and bundlers", "hosts"),
+          page("Hosts and entries", "hosts"),
           page("Storage", "storage"),
           page("Security", "security"),
           page("Performance", "performance"),

@@ -138,13 +138,13 @@ impl<I: Item> PageApplier<I> {
         }
         let format = self.format(query.item_format());
         let page = self.page.insert(collapse(std::mem::take(&mut self.items), format));
-        if !query.mirror {
+        if !query.has_mirror {
             return Vec::new();
         }
         let upserts: Vec<(&str, &I)> =
             page.entries.iter().filter_map(|(id, entry)| Some((id.as_str(), entry.upserted()?))).collect();
         let mut ids: Vec<String> = page.entries.iter().map(|(id, _)| id.clone()).collect();
-        if query.masters.is_some() {
+        if query.masters_path.is_some() {
             self.missing_masters = missing_masters(&upserts);
             self.listed_masters =
                 upserts.iter().filter(|(_, item)| is_master(*item)).map(|(id, _)| (*id).to_owned()).collect();
@@ -217,7 +217,7 @@ impl<I: Item> PageApplier<I> {
             if let Some(master) = new_masters.get(&id) {
                 let listed_since = (mode.page_index > 0).then_some(mode.started_at);
                 let is_first_page = mode.page_index == 0 && self.known_ids.is_some();
-                summary.series.add(&id, stored.as_ref(), master, mode.full, listed_since);
+                summary.series.add(&id, stored.as_ref(), master, mode.is_full_round, listed_since);
                 add_changed_series(&mut self.changed_series, &id, stored.as_ref(), master, is_first_page);
             }
             // A master that Graph lists replaces the copy that was fetched.
@@ -269,7 +269,7 @@ impl<I: Item> PageApplier<I> {
         let mut summary = SeriesSummary::default();
         let Some((id, master)) = self.fetched_master.take() else { return summary };
         let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
-        summary.add(&id, stored.as_ref(), &master, mode.full, Some(mode.started_at));
+        summary.add(&id, stored.as_ref(), &master, mode.is_full_round, Some(mode.started_at));
         let is_first_page = mode.page_index == 0 && self.known_ids.is_some();
         add_changed_series(&mut self.changed_series, &id, stored.as_ref(), &master, is_first_page);
         self.effects.put.push((side_row(&id), Row::new(mode.round, master)));
@@ -396,7 +396,7 @@ mod tests {
             round,
             started_at: Instant::from_millis(0.0),
             page_index: 0,
-            full: true,
+            is_full_round: true,
             format: query.item_format(),
             has_mirror: true,
             has_consumer: false,
@@ -474,7 +474,7 @@ mod tests {
             round: 1,
             started_at: Instant::from_millis(0.0),
             page_index: 0,
-            full: true,
+            is_full_round: true,
             format: query.item_format(),
             has_mirror: true,
             has_consumer: true,

@@ -113,11 +113,11 @@ fn seconds(text: &str) -> Option<f64> {
     Some(digits(whole)? + digits(fraction)? / scale)
 }
 
-/// The wait before a retry after `failures` consecutive failures. `chance` in `0.0..1.0` is the
+/// The wait before a retry after `failures` consecutive failures. `random` in `0.0..1.0` is the
 /// jitter.
-pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
+pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
     let doubled = policy.base * f64::from(1_u32 << failures.saturating_sub(1).min(31));
-    let jittered = doubled.min(policy.cap) * chance.clamp(0.0, 1.0);
+    let jittered = doubled.min(policy.cap) * random.clamp(0.0, 1.0);
     Duration::from_millis(retry_after.unwrap_or_default().max(jittered).as_millis().ceil())
 }
 
@@ -132,8 +132,8 @@ mod tests {
         retry_after(header, NOW).map(Duration::as_millis)
     }
 
-    fn wait_ms(failures: u32, requested_ms: Option<f64>, chance: f64) -> f64 {
-        back_off(&Policy::default(), failures, requested_ms.map(Duration::from_millis), chance).as_millis()
+    fn wait_ms(failures: u32, requested_ms: Option<f64>, random: f64) -> f64 {
+        back_off(&Policy::default(), failures, requested_ms.map(Duration::from_millis), random).as_millis()
     }
 
     #[test]

@@ -337,7 +337,7 @@ pub struct ApplyMode<'a> {
     /// The index of the page in the round.
     pub page_index: u32,
     /// Whether the round is a full one.
-    pub full: bool,
+    pub is_full_round: bool,
     /// How its items are parsed.
     pub format: ItemFormat,
     /// Whether the query keeps its items in a mirror.
@@ -401,7 +401,7 @@ fn upsert<I: Item>(
     let has_slices = !slices.is_empty();
     let is_repeated = row.as_ref().is_some_and(|row| row.round == mode.round);
     // A full round replaces the row when it receives the id for the first time.
-    let keeps_old = is_repeated || !mode.full || mode.format.never_whole;
+    let keeps_old = is_repeated || !mode.is_full_round || mode.format.never_whole;
     let is_merged = (mode.format.minimal || has_slices) && keeps_old;
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
@@ -414,7 +414,7 @@ fn upsert<I: Item>(
         _ => item,
     };
     let mut staged_sets = None;
-    if mode.full {
+    if mode.is_full_round {
         let before = staged.filter(|_| is_repeated);
         if has_slices || !sets.is_empty() || before.is_some() {
             let sets = relation::merge_slices(

@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The `code` of a `DeltaError`. A test checks that `index.d.ts` has the same list.
+        /// The `code` of a `DeltaError`. A test checks that `errors.d.ts` has the same list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {
-            /// Every code, in the order of `index.d.ts`.
+            /// Every code, in the order of `errors.d.ts`.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The code as users see it.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::item::Item;
 
-/// The claims that name a user. `unique_name` is that of version 1 tokens.
+/// The claims that name a user. Tokens of version 1 have `unique_name`.
 const NAMES: [&str; 4] = ["oid", "upn", "preferred_username", "unique_name"];
 
 /// The claims of a token as JSON text. `None` if the token is not a JWT.
@@ -21,7 +21,7 @@ pub fn claims_of(token: &str) -> Option<String> {
 /// The subject of a token: a user or an app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Whether it is a signed-in user's: it has the claim `scp`.
+    /// Whether the token is that of a signed-in user: it has the claim `scp`.
     pub is_delegated: bool,
     /// The names of the user, in lower case.
     pub names: Vec<String>,

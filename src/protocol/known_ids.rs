@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The maximum number of ids, which take 16 MB.
+/// The maximum number of ids. Their hashes take up to 19 MB.
 pub const CAPACITY: usize = 1 << 20;
 
 /// A set of ids by their hashes. A collision only costs a read that finds nothing.

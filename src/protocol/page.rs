@@ -11,10 +11,10 @@
 use super::item::Item;
 use super::redact::redact_name;
 
-/// The link where the round continues, byte for byte as Graph sent it.
+/// The link of a page, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// More pages follow.
+    /// More pages follow: the round continues here.
     Next(String),
     /// The round is complete; the next one starts here.
     Delta(String),
@@ -43,7 +43,7 @@ pub struct Page<I> {
 pub enum Malformed {
     /// The body is empty.
     Empty,
-    /// The body is an HTML page of a proxy, or of a network that asks for a sign-in.
+    /// The body is HTML, from a proxy or from a network that asks for a sign-in.
     Html,
     /// The bytes are not UTF-8.
     NotUtf8,
@@ -66,7 +66,7 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Classifies a text that is not JSON by its beginning.
+    /// Classifies a body that is not JSON. `text` is its beginning.
     pub fn from_body(text: &str) -> Self {
         let text = text.trim_ascii();
         match text.bytes().next() {
@@ -84,7 +84,7 @@ impl Malformed {
         match self {
             Self::Empty => "the body is empty".into(),
             Self::Html => {
-                "the body is an HTML page, so a proxy or a sign-in page responded instead of Graph".into()
+                "the body is HTML, so a proxy or a sign-in web page responded instead of Graph".into()
             }
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),

@@ -54,24 +54,24 @@ pub struct Query {
     /// Whether its items contain only the properties that have changed: `return=minimal` is
     /// requested, or Graph always sends this kind in this way.
     pub minimal: bool,
-    /// Whether a round from the query itself is a full one. A round from `latest` or from a
-    /// timestamp is not.
-    pub full: bool,
+    /// Whether a round that begins at the query itself is a full one. False for a query that starts
+    /// from a token, `latest` or a timestamp.
+    pub has_full_rounds: bool,
     /// Whether an item that a full round does not list is gone. False where Graph lists only a part
     /// of the items.
     pub lists_all: bool,
     /// The age of a mirror at which the next round is a full one.
     pub refresh: Option<Duration>,
     /// Whether the items are stored.
-    pub mirror: bool,
+    pub has_mirror: bool,
     /// Events: the path under which a series master is requested by its id.
-    pub masters: Option<String>,
+    pub masters_path: Option<String>,
     /// A window that moves with the days: days back, days ahead, time zone. [`Self::url`] receives
     /// the window of the round.
     pub window: Option<(u32, u32, String)>,
     /// The page size that the caller asks for, by `odata.maxpagesize` or `$top`.
     pub page_size: Option<u32>,
-    /// How its page size is requested.
+    /// How the page size is requested.
     pub page_size_by: PageSize,
     /// The smallest page size to fall back to where larger pages fail.
     pub min_page_size: u32,
@@ -103,13 +103,13 @@ impl Query {
         self.url_with_top(endpoint, window, Top::AsConfigured)
     }
 
-    /// The same URL with another `$top`.
+    /// The first URL of a full round, with this `$top`.
     pub fn url_with_top(&self, endpoint: &Endpoint, window: Option<&str>, top: Top) -> String {
-        let is_other = |name: &str| top == Top::AsConfigured || !is_top(name);
+        let is_kept = |name: &str| top == Top::AsConfigured || !is_top(name);
         let mut params: Vec<String> = self
             .params
             .iter()
-            .filter(|(name, _)| is_other(name))
+            .filter(|(name, _)| is_kept(name))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         if let Top::Size(size) = top {
@@ -149,8 +149,8 @@ impl Query {
     /// The URL of one series master. `None` if the kind has no masters, or if the id cannot be part
     /// of a path.
     pub fn master(&self, endpoint: &Endpoint, id: &str) -> Option<String> {
-        let below = self.masters.as_ref()?;
-        Some(format!("{}{below}{}", endpoint.root(), segment("", id).ok()?))
+        let path = self.masters_path.as_ref()?;
+        Some(format!("{}{path}{}", endpoint.root(), segment("", id).ok()?))
     }
 
     /// The values of the Prefer header. `page_size` replaces the configured page size.
@@ -200,7 +200,7 @@ impl Query {
             key += " | name=";
             key += &escape_key_part(name);
         }
-        if !self.mirror {
+        if !self.has_mirror {
             key += " | feed";
         }
         key
@@ -227,7 +227,7 @@ impl Query {
     /// Whether names are unique within a folder, as in drives, so that the mirror must keep them
     /// unique too.
     pub fn has_unique_names(&self) -> bool {
-        self.mirror && self.resource.is_some_and(|resource| resource.name == "driveItem")
+        self.has_mirror && self.resource.is_some_and(|resource| resource.name == "driveItem")
     }
 
     /// How its kind marks removals.
@@ -263,7 +263,8 @@ fn escape_key_part(text: &str) -> String {
     text.replace('%', "%25").replace('|', "%7C")
 }
 
-/// Characters that are not encoded in a path segment.
+/// The ASCII characters that are encoded in a path segment: all except letters, digits and those
+/// removed here.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -275,8 +276,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'=');
 
-/// Characters that are not encoded in a query parameter. `+` is encoded: Graph reads a bare one as
-/// a space.
+/// The ASCII characters that are encoded in a query parameter. `+` is one of them: Graph reads a
+/// bare `+` as a space.
 const PARAMETER: &AsciiSet =
     &SEGMENT.add(b'=').remove(b':').remove(b',').remove(b'/').remove(b'(').remove(b')');
 

@@ -32,7 +32,7 @@ pub enum Workload {
 const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
 /// The stored throttle time is read again when the last read is older than this.
 const MAX_STORED_AGE: Duration = Duration::from_millis(1000.0);
-/// A request that has waited longer for other tabs reads it again in any case.
+/// A request that has waited longer for other tabs always reads the stored throttle time again.
 const LONG_WAIT: Duration = Duration::from_millis(20.0);
 /// The maximum difference between the clocks of two tabs of one machine.
 const MAX_CLOCK_SKEW: Duration = Duration::from_millis(60_000.0);
@@ -92,9 +92,9 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimiter {
     workload: Workload,
-    /// The throttle time.
+    /// The throttle time: until when Graph throttles the scope.
     until: Instant,
-    /// When Graph set it.
+    /// When Graph set the throttle time.
     throttled_at: Instant,
     /// When the stored throttle time was read last.
     read_stored_at: Instant,
@@ -102,7 +102,7 @@ pub struct RateLimiter {
     limit: u32,
     /// The remaining requests of the period: the tokens of a token bucket.
     tokens: f64,
-    /// When they were computed.
+    /// When `tokens` was computed.
     refilled_at: Instant,
 }
 
@@ -136,8 +136,8 @@ impl RateLimiter {
         self.limit < self.workload.limits().0
     }
 
-    /// Graph throttles the scope until this instant.
-    pub fn throttled(&mut self, until: Instant, now: Instant) {
+    /// Throttles the scope until this instant, as Graph asked.
+    pub fn throttle(&mut self, until: Instant, now: Instant) {
         if until > self.throttled_until(now) {
             (self.until, self.throttled_at) = (until, now);
         }
@@ -158,7 +158,7 @@ impl RateLimiter {
     }
 
     /// Records that the stored throttle time was read, even if none is stored.
-    pub fn stored_was_read(&mut self, now: Instant) {
+    pub fn mark_stored_read(&mut self, now: Instant) {
         self.read_stored_at = now;
     }
 
@@ -166,13 +166,13 @@ impl RateLimiter {
     /// it was written.
     pub fn adopt_stored(&mut self, until: Instant, at: Instant, now: Instant) {
         if is_plausible(until, at, now) && until > now && until > self.throttled_until(now) {
-            self.throttled(until, now);
+            self.throttle(until, now);
             self.throttled_at = at;
         }
     }
 
-    /// A response arrived that is not a throttle.
-    pub fn response_received(&mut self) {
+    /// Allows one more concurrent request, after a response that is not a throttle.
+    pub fn raise_limit(&mut self) {
         let (max, ..) = self.workload.limits();
         self.limit = max.min(self.limit + 1);
     }
@@ -190,14 +190,14 @@ impl RateLimiter {
         is_free
     }
 
-    /// Reserves one request. Returns how long to wait before sending it. `chance` in `0.0..1.0` is
+    /// Reserves one request. Returns how long to wait before sending it. `random` in `0.0..1.0` is
     /// the jitter.
-    pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
+    pub fn reserve(&mut self, now: Instant, random: f64) -> Duration {
         let (_, requests, period) = self.workload.limits();
         self.refill(now);
         self.tokens -= 1.0;
         let overdrawn = (-self.tokens).max(0.0) * period.as_millis() / requests;
-        let jitter = if self.is_recovering() { MAX_JITTER.as_millis() * chance } else { 0.0 };
+        let jitter = if self.is_recovering() { MAX_JITTER.as_millis() * random } else { 0.0 };
         Duration::from_millis((overdrawn + jitter).ceil())
     }
 
@@ -240,7 +240,7 @@ mod tests {
     fn a_stored_throttle_time_is_read_again_after_a_second_or_a_wait_for_another_tab() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         assert!(limiter.has_to_read_stored(ms(0.0), NOW));
-        limiter.stored_was_read(NOW);
+        limiter.mark_stored_read(NOW);
         assert!(!limiter.has_to_read_stored(ms(20.0), NOW + ms(999.0)));
         assert!(limiter.has_to_read_stored(ms(0.0), NOW + ms(1000.0)));
         assert!(limiter.has_to_read_stored(ms(0.0), NOW - ms(1.0)), "the clock was set back");
@@ -260,11 +260,11 @@ mod tests {
         }
         assert!(!limiter.try_reserve(NOW), "30 requests a second");
         assert!(limiter.try_reserve(NOW + ms(1000.0)));
-        limiter.throttled(NOW + ms(3000.0), NOW);
+        limiter.throttle(NOW + ms(3000.0), NOW);
         assert!(!limiter.try_reserve(NOW + ms(2000.0)));
         for _ in 1..8 {
             assert!(!limiter.try_reserve(NOW + ms(60_000.0)), "it recovers");
-            limiter.response_received();
+            limiter.raise_limit();
         }
         assert!(limiter.try_reserve(NOW + ms(60_000.0)));
     }
@@ -273,12 +273,12 @@ mod tests {
     fn after_a_throttle_concurrency_recovers_by_one_per_response_with_jitter() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         assert_eq!(limiter.reserve(NOW, 0.7), ms(0.0));
-        limiter.throttled(NOW + ms(5000.0), NOW);
-        limiter.throttled(NOW + ms(1000.0), NOW);
+        limiter.throttle(NOW + ms(5000.0), NOW);
+        limiter.throttle(NOW + ms(1000.0), NOW);
         assert_eq!((limiter.throttled_until(NOW), limiter.limit()), (NOW + ms(5000.0), 1));
         assert_eq!(limiter.reserve(NOW + ms(5000.0), 0.7), ms(700.0));
         for limit in [2, 3, 4, 4] {
-            limiter.response_received();
+            limiter.raise_limit();
             assert_eq!(limiter.limit(), limit);
         }
         assert_eq!(limiter.reserve(NOW + ms(6000.0), 0.7), Duration::ZERO);
@@ -311,16 +311,16 @@ mod tests {
     #[test]
     fn after_a_clock_is_set_back_an_older_throttle_is_ignored() {
         let mut limiter = RateLimiter::new(Workload::Directory);
-        limiter.throttled(NOW + ms(1000.0), NOW);
+        limiter.throttle(NOW + ms(1000.0), NOW);
         assert_eq!(limiter.throttled_until(NOW), NOW + ms(1000.0));
         assert_eq!(limiter.throttled_until(NOW - ms(86_400_000.0)), LONG_AGO);
-        limiter.throttled(NOW + ms(10.0 * 365.0 * 86_400_000.0), NOW);
+        limiter.throttle(NOW + ms(10.0 * 365.0 * 86_400_000.0), NOW);
         assert_eq!(limiter.throttled_until(NOW), LONG_AGO, "a wait of ten years is a mistake");
     }
 
     #[test]
     fn the_documented_number_of_requests_per_period_is_not_exceeded() {
-        for (workload, requests, time) in [
+        for (workload, requests, period) in [
             (Workload::Outlook, 10_000, 600_000.0),
             (Workload::Files, 1250, 60_000.0),
             (Workload::Teams, 30, 1000.0),
@@ -333,8 +333,8 @@ mod tests {
             for _ in 0..requests {
                 wait = limiter.reserve(NOW, 0.5);
             }
-            assert_eq!(wait, ms(time), "{workload:?}: the next ones wait a period");
-            assert!(limiter.reserve(NOW + ms(2.0) * time, 0.5) <= ms(1.0));
+            assert_eq!(wait, ms(period), "{workload:?}: the next ones wait a period");
+            assert!(limiter.reserve(NOW + ms(2.0) * period, 0.5) <= ms(1.0));
         }
     }
 

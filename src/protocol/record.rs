@@ -278,15 +278,15 @@ impl Record {
         Ok(record)
     }
 
-    /// Returns the record before the first page of the first round. `chance` in `0.0..1.0` makes
+    /// Returns the record before the first page of the first round. `random` in `0.0..1.0` makes
     /// its epoch.
-    pub fn new(now: Instant, chance: f64) -> Self {
+    pub fn new(now: Instant, random: f64) -> Self {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "chance is clamped to the range of u32"
+            reason = "random is clamped to the range of u32"
         )]
-        let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as u32;
+        let epoch = (random.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as u32;
         Self {
             format: FORMAT,
             revision: format!("{epoch:08x}.0"),

@@ -40,7 +40,7 @@ pub struct Wait {
     pub ms: Duration,
 }
 
-/// The `RoundReport` of `index.d.ts`. Instants are not serialized: the shell adds them as dates.
+/// The `RoundReport` of `rounds.d.ts`. Instants are not serialized: the shell adds them as dates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {

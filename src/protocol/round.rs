@@ -442,17 +442,17 @@ impl Round {
             round: self.position.round_number,
             started_at: self.pending.as_ref().map_or(&self.record, |pending| &pending.record).started_at,
             page_index: self.position.page_index,
-            full: self.position.kind == Kind::Full,
+            is_full_round: self.position.kind == Kind::Full,
             format: ItemFormat {
                 minimal: query.minimal || self.pending.as_ref().is_some_and(|pending| pending.record.minimal),
                 ..query.item_format()
             },
-            has_mirror: query.mirror,
+            has_mirror: query.has_mirror,
             has_consumer: self.config.has_consumer,
             is_final_page: self.pending.as_ref().is_some_and(|pending| pending.is_final_page),
-            has_masters: query.masters.is_some(),
+            has_masters: query.masters_path.is_some(),
             has_unique_names: query.has_unique_names(),
-            delivered: if query.mirror { self.record.unacknowledged.as_slice() } else { &[] },
+            delivered: if query.has_mirror { self.record.unacknowledged.as_slice() } else { &[] },
         }
     }
 
@@ -461,9 +461,9 @@ impl Round {
         self.config.query.prefer(self.record.page_size)
     }
 
-    /// Processes one input and returns the next step. `chance` is a random number in `0.0..1.0` for
+    /// Processes one input and returns the next step. `random` is a random number in `0.0..1.0` for
     /// the jitter.
-    pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
+    pub fn step(&mut self, input: Input, now: Instant, random: f64) -> Step {
         self.resume = Resume::from_state(&self.state);
         if let Input::Refused(_)
         | Input::Malformed(_)
@@ -480,25 +480,25 @@ impl Round {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
             (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
-            (State::Loading, Input::Loaded(record)) => self.loaded(record, now, chance),
+            (State::Loading, Input::Loaded(record)) => self.loaded(record, now, random),
             (State::SigningIn, Input::SignedIn) => self.fetch(now),
-            (State::Fetching, Input::Page(link)) => self.page(link, now, chance),
-            (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
+            (State::Fetching, Input::Page(link)) => self.page(link, now, random),
+            (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, random),
             (State::Fetching, Input::Unreachable(reason)) => {
                 let message = format!(
                     "no response from {}; check the connection and, in a browser, whether this page may \
                     call that origin; the next round continues at the same page",
                     self.config.endpoint.origin()
                 );
-                self.unreachable(reason, message, now, chance)
+                self.unreachable(reason, message, now, random)
             }
             (State::SigningIn, Input::Unreachable(reason)) => {
-                self.unreachable(reason, attempts::NO_TOKEN.to_owned(), now, chance)
+                self.unreachable(reason, attempts::NO_TOKEN.to_owned(), now, random)
             }
-            (State::SigningIn, Input::TokenSourceBusy(until)) => self.token_source_busy(until, now, chance),
+            (State::SigningIn, Input::TokenSourceBusy(until)) => self.token_source_busy(until, now, random),
             (State::Fetching, Input::Outdated) => self.request_again(now),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
-            (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, chance),
+            (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, random),
             (State::Sleeping(resume), Input::Slept) => {
                 // The network may have come back before the wait was over.
                 if let Some(wait) =

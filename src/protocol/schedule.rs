@@ -207,12 +207,12 @@ impl Schedule {
         Self { tab, queries: Vec::new(), starts: Vec::new(), timer: None }
     }
 
-    /// Accepts an input, and returns the resulting actions. `chance` is random, from 0 to 1.
-    pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Vec<Action> {
+    /// Accepts an input, and returns the resulting actions. `random` is random, from 0 to 1.
+    pub fn step(&mut self, input: Input, now: Instant, random: f64) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.accept(input, now, chance, &mut actions);
+        self.accept(input, now, random, &mut actions);
         for query in self.queries.iter_mut() {
-            query.tick(&self.tab, now, chance, &mut actions);
+            query.tick(&self.tab, now, random, &mut actions);
         }
         self.queries.retain(|query| !query.has_left());
         self.start_rounds(now, &mut actions);
@@ -227,7 +227,7 @@ impl Schedule {
         actions
     }
 
-    fn accept(&mut self, input: Input, now: Instant, chance: f64, actions: &mut Vec<Action>) {
+    fn accept(&mut self, input: Input, now: Instant, random: f64, actions: &mut Vec<Action>) {
         let Self { tab, queries, .. } = self;
         match input {
             Input::Start { key, handle, options, synced_at } => {
@@ -259,13 +259,13 @@ impl Schedule {
             }
             Input::Received { key, from, message } => {
                 if let Some(query) = find(queries, &key) {
-                    query.receive(from, message, tab, now, chance, actions);
+                    query.receive(from, message, tab, now, random, actions);
                 }
             }
             Input::RoundEnded { key, end } => {
                 tab.needs_sign_in |= matches!(end.error.as_deref(), Some("interaction" | "claims"));
                 if let Some(query) = find(queries, &key) {
-                    query.round_ended(&end, tab, now, chance, actions);
+                    query.round_ended(&end, tab, now, random, actions);
                 }
                 if end.error.is_none() {
                     // `syncNow()` may have started this round. It has got a token.

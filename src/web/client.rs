@@ -196,11 +196,11 @@ fn promise(session: &Rc<Session>, work: Work) -> Promise {
 
 fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let options = Options::new(options, "openDelta")?;
-    options.only(
+    options.refuse_unknown(
         &["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError", "log", "persist"],
         &[],
     )?;
-    // The facade asks the browser.
+    // Only checks the type: the facade reads the option and asks the browser.
     options.flag("persist")?;
     let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
@@ -229,7 +229,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
                 // A host without IndexedDB needs another store, perhaps one that needs no account.
                 indexed_db::factory()?;
             }
-            let message = "options.account is required with a store that outlives the page: it separates the users who share the store; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
+            let message = "options.account is required with a store that outlives the tab: it separates the users who share the store; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
             return Err(Error::new(Code::Account, message));
         }
     };
@@ -325,7 +325,7 @@ impl Query {
     /// Whether it has a mirror.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_mirror(&self) -> bool {
-        self.query.mirror
+        self.query.has_mirror
     }
 
     /// Its rolling window, if it has one: `{ daysBack, daysAhead, timeZone }`.
@@ -364,7 +364,7 @@ impl Query {
         window: Option<String>,
     ) -> Result<RoundHandle> {
         let options = Options::new(options, "round")?;
-        options.only(&["signal", "ack", "maxPages", "maxMs"], &[])?;
+        options.refuse_unknown(&["signal", "ack", "maxPages", "maxMs"], &[])?;
         let max_pages = options.whole_number("maxPages")?;
         if max_pages == Some(0) {
             return bad_request("options.maxPages must be at least 1, got 0".to_owned());
@@ -480,7 +480,7 @@ impl Query {
     /// Whether its items are events, whose occurrences can be completed.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_series(&self) -> bool {
-        self.query.masters.is_some()
+        self.query.masters_path.is_some()
     }
 
     fn with_mirror(

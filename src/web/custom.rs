@@ -16,7 +16,7 @@ use crate::protocol::redact::redact;
 /// The caller's object.
 pub struct Custom(JsValue);
 
-/// The `StoreBatch` of `index.d.ts`.
+/// The `StoreBatch` of `store.d.ts`.
 #[derive(Serialize)]
 struct BatchOut {
     #[serde(with = "preserve")]

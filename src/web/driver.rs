@@ -373,7 +373,7 @@ impl Driver {
         };
         let has_receiver = has_consumer || self.round_run.has_listeners();
         let changes = if has_receiver { self.page.effects().changes.as_slice() } else { &[] };
-        let has_series = self.round.borrow().config().query.masters.is_some();
+        let has_series = self.round.borrow().config().query.masters_path.is_some();
         let series = has_series.then(|| self.page.changed_series());
         let page = page_to_js(delivery, changes, series, has_mirror);
         let announce = self.round_run.announcer(&page).map_err(RoundError::Foreign)?;

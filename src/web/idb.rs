@@ -30,15 +30,15 @@ extern "C" {
     pub fn set_on_close(this: &Database, callback: Option<&Function>);
 }
 
-/// A callback that sends one value.
-type Listener = Closure<dyn FnMut()>;
+/// An event handler that sends one value.
+type Handler = Closure<dyn FnMut()>;
 
 /// A transaction that has begun. Dropping it aborts it, unless it has ended.
 pub struct Transaction {
     /// The host's object.
     pub raw: IdbTransaction,
     end: oneshot::Receiver<IdbResult<()>>,
-    _listeners: [Listener; 2],
+    _handlers: [Handler; 2],
     _running: Running,
 }
 
@@ -55,15 +55,15 @@ impl Transaction {
         let sender = Rc::new(Cell::new(Some(sender)));
         let complete = {
             let sender = Rc::clone(&sender);
-            Listener::new(move || send(&sender, Ok(())))
+            Handler::new(move || send(&sender, Ok(())))
         };
         let abort = {
             let raw = raw.clone();
-            Listener::new(move || send(&sender, Err(raw.error().map_or(JsValue::NULL, Into::into))))
+            Handler::new(move || send(&sender, Err(raw.error().map_or(JsValue::NULL, Into::into))))
         };
         raw.set_oncomplete(Some(complete.as_ref().unchecked_ref()));
         raw.set_onabort(Some(abort.as_ref().unchecked_ref()));
-        Ok(Self { raw, end, _listeners: [complete, abort], _running: running })
+        Ok(Self { raw, end, _handlers: [complete, abort], _running: running })
     }
 
     /// One of its object stores.
@@ -93,25 +93,25 @@ pub async fn succeeded(request: &IdbRequest) -> IdbResult<JsValue> {
     let sender = Rc::new(Cell::new(Some(sender)));
     let success = {
         let (request, sender) = (request.clone(), Rc::clone(&sender));
-        Listener::new(move || send(&sender, request.result()))
+        Handler::new(move || send(&sender, request.result()))
     };
     let failure = {
         let request = request.clone();
-        Listener::new(move || send(&sender, Err(error_of(&request))))
+        Handler::new(move || send(&sender, Err(error_of(&request))))
     };
     request.set_onsuccess(Some(success.as_ref().unchecked_ref()));
     request.set_onerror(Some(failure.as_ref().unchecked_ref()));
-    let _listening = Listening { request: request.clone(), _listeners: [success, failure] };
+    let _handlers = RequestHandlers { request: request.clone(), _handlers: [success, failure] };
     receiver.await.unwrap_or(Err(JsValue::NULL))
 }
 
-/// The listeners of a request. Dropping this value removes them.
-struct Listening {
+/// The event handlers of a request. Dropping this value removes them.
+struct RequestHandlers {
     request: IdbRequest,
-    _listeners: [Listener; 2],
+    _handlers: [Handler; 2],
 }
 
-impl Drop for Listening {
+impl Drop for RequestHandlers {
     fn drop(&mut self) {
         self.request.set_onsuccess(None);
         self.request.set_onerror(None);
@@ -132,7 +132,7 @@ pub enum Opening {
 pub async fn unblocked(request: &IdbOpenDbRequest) -> Opening {
     let (sender, receiver) = oneshot::channel();
     let sender = Rc::new(Cell::new(Some(sender)));
-    let blocked = Listener::new(move || send(&sender, ()));
+    let blocked = Handler::new(move || send(&sender, ()));
     request.set_onblocked(Some(blocked.as_ref().unchecked_ref()));
     let opening = match select(pin!(succeeded(request)), receiver).await {
         Either::Left((Ok(result), _)) => Opening::Done(result),
@@ -144,7 +144,7 @@ pub async fn unblocked(request: &IdbOpenDbRequest) -> Opening {
 }
 
 /// Closes a database whose blocked opening succeeds later, after its caller has got an error.
-pub fn close_when_opened(request: &IdbOpenDbRequest, upgrade: Listener) {
+pub fn close_when_opened(request: &IdbOpenDbRequest, upgrade: Handler) {
     let late = {
         let request = request.clone();
         Closure::once_into_js(move || {

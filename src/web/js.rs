@@ -32,7 +32,7 @@ pub fn has_text(object: &JsValue, name: &str, text: &str) -> bool {
     get(object, name) == cached(text)
 }
 
-/// A name, or another string of the code that recurs, as a JavaScript string.
+/// A property name, or another string constant of this crate, as a JavaScript string.
 pub fn cached(name: &str) -> JsValue {
     CACHED_NAMES.with_borrow_mut(|names| {
         if let Some(known) = names.get(name) {
@@ -56,7 +56,7 @@ pub fn get_number(object: &JsValue, name: &str) -> Option<f64> {
     get(object, name).as_f64()
 }
 
-/// A property, if it is a boolean.
+/// Reads a property that is a boolean.
 pub fn get_bool(object: &JsValue, name: &str) -> Option<bool> {
     get(object, name).as_bool()
 }

@@ -66,7 +66,7 @@ impl Limiter {
 
     /// A response arrived that is not a throttle: further requests may be sent.
     pub fn response_received(&self) {
-        self.rate.borrow_mut().response_received();
+        self.rate.borrow_mut().raise_limit();
         self.grant();
     }
 

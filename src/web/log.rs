@@ -18,7 +18,7 @@ use crate::protocol::report;
 use crate::protocol::round::NoResponse;
 use crate::protocol::time::{Duration, Instant};
 
-/// The `LogEntry` of `index.d.ts`.
+/// The `LogEntry` of `log.d.ts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry<'a> {

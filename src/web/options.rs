@@ -167,7 +167,7 @@ impl Options {
     }
 
     /// Refuses unknown options: a misspelt one would be ignored silently.
-    pub fn only(&self, known: &[&str], advice: &[(&[&str], &str)]) -> Result<()> {
+    pub fn refuse_unknown(&self, known: &[&str], advice: &[(&[&str], &str)]) -> Result<()> {
         let Self { object, path, owner } = self;
         let Ok(keys) = Reflect::own_keys(object) else {
             return bad_request(format!("the options of {owner} cannot be read"));
@@ -281,11 +281,11 @@ impl Options {
 
 /// Reads all options of a call.
 pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
-    let from = Options::new(object, call.name)?;
-    from.only(call.known, call.advice)?;
-    let window = window(&from)?;
+    let options = Options::new(object, call.name)?;
+    options.refuse_unknown(call.known, call.advice)?;
+    let window = window(&options)?;
     for name in call.required {
-        if from.get(name).is_none() && window.is_none() {
+        if options.get(name).is_none() && window.is_none() {
             let instead = if call.known.contains(&"window") {
                 ", unless it has options.window, such as { daysAhead: 14 }"
             } else {
@@ -294,50 +294,51 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
             return bad_request(format!("options.{name} is required by {}(){instead}", call.name));
         }
     }
-    // Options that the call does not have are absent here: `only()` has refused them.
+    // An option that the call does not have is absent here: `refuse_unknown()` has refused it.
     let mut odata_options = Vec::new();
     for name in ["filter", "expand", "orderby", "search"] {
-        odata_options.extend(from.string(name)?.map(|text| (name, text)));
+        odata_options.extend(options.string(name)?.map(|text| (name, text)));
     }
-    let (start_date_time, end_date_time) = (from.instant("startDateTime")?, from.instant("endDateTime")?);
+    let (start_date_time, end_date_time) =
+        (options.instant("startDateTime")?, options.instant("endDateTime")?);
     Ok(query::Options {
-        name: from.string("name")?,
-        feed: from.flag("mirror")? == Some(false),
-        query: from.parameters()?,
-        refresh: refresh(&from)?,
-        start: from.instant("start")?.or(start_date_time),
-        end: from.instant("end")?.or(end_date_time),
-        user: from.string("user")?,
-        calendar: from.string("calendar")?,
-        time_zone: from.string("timeZone")?,
-        immutable_ids: from.flag("immutableIds")? == Some(true),
-        page_size: from.whole_number("pageSize")?,
-        select: from.strings("select")?,
-        ids: from.strings("ids")?,
-        minimal: from.flag("minimal")? == Some(true),
-        organizer: from.string("organizer")?,
-        top: from.whole_number("top")?,
+        name: options.string("name")?,
+        feed: options.flag("mirror")? == Some(false),
+        query: options.parameters()?,
+        refresh: refresh(&options)?,
+        start: options.instant("start")?.or(start_date_time),
+        end: options.instant("end")?.or(end_date_time),
+        user: options.string("user")?,
+        calendar: options.string("calendar")?,
+        time_zone: options.string("timeZone")?,
+        immutable_ids: options.flag("immutableIds")? == Some(true),
+        page_size: options.whole_number("pageSize")?,
+        select: options.strings("select")?,
+        ids: options.strings("ids")?,
+        minimal: options.flag("minimal")? == Some(true),
+        organizer: options.string("organizer")?,
+        top: options.whole_number("top")?,
         odata_options,
-        exclude_parents: from.flag("excludeParents")? == Some(true),
-        shared_folders: from.flag("sharedFolders")? == Some(true),
-        prefer: from.strings("prefer")?.unwrap_or_default(),
+        exclude_parents: options.flag("excludeParents")? == Some(true),
+        shared_folders: options.flag("sharedFolders")? == Some(true),
+        prefer: options.strings("prefer")?.unwrap_or_default(),
         window,
     })
 }
 
 /// `refresh`: an age in milliseconds, or false for never.
-fn refresh(from: &Options) -> Result<Option<Option<Duration>>> {
-    if from.get("refresh").is_some_and(|value| value.as_bool() == Some(false)) {
+fn refresh(options: &Options) -> Result<Option<Option<Duration>>> {
+    if options.get("refresh").is_some_and(|value| value.as_bool() == Some(false)) {
         return Ok(Some(None));
     }
-    Ok(from.millis("refresh")?.map(Some))
+    Ok(options.millis("refresh")?.map(Some))
 }
 
 /// `window`: days back, days ahead, their time zone.
-fn window(from: &Options) -> Result<Option<(u32, u32, String)>> {
-    let Some(window) = from.get("window") else { return Ok(None) };
+fn window(options: &Options) -> Result<Option<(u32, u32, String)>> {
+    let Some(window) = options.get("window") else { return Ok(None) };
     let window = Options::nested(window, "options.window")?;
-    window.only(&["daysBack", "daysAhead", "timeZone"], &[])?;
+    window.refuse_unknown(&["daysBack", "daysAhead", "timeZone"], &[])?;
     let (back, ahead) =
         (window.whole_number("daysBack")?.unwrap_or(0), window.whole_number("daysAhead")?.unwrap_or(0));
     Ok(Some((back, ahead, window.string("timeZone")?.unwrap_or_else(|| "UTC".to_owned()))))
@@ -348,7 +349,7 @@ pub fn policy(retry: Option<JsValue>) -> Result<Policy> {
     let default = Policy::default();
     let Some(retry) = retry else { return Ok(default) };
     let retry = Options::nested(retry, "options.retry")?;
-    retry.only(&["attempts", "base", "cap", "maxWait", "timeout"], &[])?;
+    retry.refuse_unknown(&["attempts", "base", "cap", "maxWait", "timeout"], &[])?;
     let attempts = retry.whole_number("attempts")?.unwrap_or(default.attempts);
     if attempts == 0 {
         return bad_request("options.retry.attempts must be at least 1, got 0".to_owned());

@@ -20,7 +20,7 @@ pub fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
     serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The `Page` of `index.d.ts`. The facade adds `ack` and removes `forListeners`.
+/// The `Page` of `rounds.d.ts`. The facade adds `ack` and removes `forListeners`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PageOut<'a> {
@@ -44,7 +44,7 @@ struct ForListeners<'a> {
     series: &'a [String],
 }
 
-/// The `Change` of `index.d.ts`.
+/// The `Change` of `rounds.d.ts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangeOut {
@@ -122,7 +122,7 @@ pub fn page_to_js(
     })
 }
 
-/// Converts a report to the `RoundReport` of `index.d.ts`.
+/// Converts a report to the `RoundReport` of `rounds.d.ts`.
 pub fn report_to_js(report: &Report) -> JsValue {
     let object: Object = to_js(report).unchecked_into();
     set(&object, "startedAt", &date(report.started_at));
@@ -132,7 +132,7 @@ pub fn report_to_js(report: &Report) -> JsValue {
     object.into()
 }
 
-/// The `QueryStatus` of `index.d.ts`.
+/// The `QueryStatus` of `query-status.d.ts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {

@@ -110,7 +110,7 @@ impl PageRequest {
     fn apply_throttle(&self, refusal: &Refusal) {
         let now = now();
         let Some(until) = refusal.throttled_until(now).filter(|until| *until > now) else { return };
-        self.limiter.rate.borrow_mut().throttled(until, now);
+        self.limiter.rate.borrow_mut().throttle(until, now);
         let (session, limiter) = (Rc::clone(&self.session), Rc::clone(&self.limiter));
         let key = self.throttle_key.clone();
         spawn_local(async move {
@@ -168,8 +168,8 @@ impl PageRequest {
     }
 
     /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. The wait
-    /// has a timeout, because a page that the system has suspended may hold a slot for ever. After
-    /// it, the request is sent without a slot, and Graph may refuse it.
+    /// has a timeout, because a tab that the system has suspended may hold a slot for ever. After
+    /// the timeout, the request is sent without a slot, and Graph may refuse it.
     async fn take_slot(&self, is_ahead: bool) -> Option<Slot> {
         let limit = self.query.workload.shared_limit()?;
         let slot = Slot::take(&self.display.round_run, &self.throttle_key, limit);
@@ -188,7 +188,7 @@ impl PageRequest {
             let read_at = now();
             details.store_time = read_at - started_at;
             let mut rate = self.limiter.rate.borrow_mut();
-            rate.stored_was_read(read_at);
+            rate.mark_stored_read(read_at);
             self.limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
             if let Some(stored) = stored {
                 rate.adopt_stored(stored.until, stored.at, read_at);

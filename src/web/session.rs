@@ -70,9 +70,9 @@ pub struct Session {
     pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.
     pub commits: InFlight,
-    /// The keys of 0.1.0 whose mirrors were looked for.
+    /// The keys of 0.1.0 under which this client has looked for a mirror to copy.
     pub taken_over: RefCell<HashSet<String>>,
-    /// The copies of such mirrors that have begun, by key of 0.1.0.
+    /// The copies of mirrors of 0.1.0 that have begun, by key of 0.1.0.
     pub takeovers: InFlight,
     /// Whether `close()` or `forget()` was called, or another tab deleted or upgraded the
     /// database.
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Writes a batch. Runs as a separate task, so that a commit that has begun also ends if its
-    /// round is stopped. Its end settles the acknowledgement of its page.
+    /// round is stopped. The end of the commit settles the acknowledgement of the page.
     pub async fn commit(
         self: &Rc<Self>,
         key: &str,
@@ -163,7 +163,7 @@ impl Session {
         until: Instant,
     ) -> StoreResult<()> {
         let now = now();
-        limiter.rate.borrow_mut().throttled(until, now);
+        limiter.rate.borrow_mut().throttle(until, now);
         for _ in 0..2 {
             // Another response may have named a later time meanwhile.
             let latest = until.max(limiter.rate.borrow().throttled_until(now));
@@ -215,8 +215,8 @@ impl Session {
         with_timeout(self.policy.timeout, self.commits.settled(key)).await;
     }
 
-    /// Waits for all commits that have begun, at most for the same time. Returns whether they have
-    /// ended.
+    /// Waits for all commits that have begun, at most for the timeout of a request. Returns whether
+    /// they have ended.
     pub async fn all_commits_settled(&self) -> bool {
         with_timeout(self.policy.timeout, self.commits.all_settled()).await.is_some()
     }
@@ -229,7 +229,7 @@ impl Session {
 
 /// How a commit ended.
 pub enum Committed {
-    /// All of it is stored. Contains the promise of the listeners, or undefined.
+    /// The whole batch is stored. Contains the promise of the listeners, or undefined.
     Written(JsValue),
     /// Nothing was written: another revision is stored. Returns the acknowledgement, which is still
     /// unsettled.

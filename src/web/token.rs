@@ -1,6 +1,6 @@
 //! The caller's token source: a function, or an object with `getToken()`.
 //!
-//! Caches the token while it is valid. Only [`super::fetch`] gets it, as an argument.
+//! Caches the token while it is valid. Only [`super::fetch`] puts it into a request.
 
 use std::cell::{Cell, RefCell};
 
@@ -31,7 +31,7 @@ pub struct Tokens {
     function: Function,
     scope: String,
     cached: RefCell<Option<CachedToken>>,
-    /// How often the user has signed in since the client was opened.
+    /// The number of times that the user has signed in since the client was opened.
     sign_ins: Cell<u32>,
 }
 
@@ -55,7 +55,7 @@ pub enum TokenOutcome {
     RetryAfter(Instant),
 }
 
-/// The argument of a token function: a `TokenRequest` of `index.d.ts`.
+/// The argument of a token function: a `TokenRequest` of `tokens.d.ts`.
 #[derive(Serialize)]
 struct TokenRequest<'a> {
     reason: &'static str,
@@ -137,7 +137,7 @@ impl Tokens {
         }
         let returned = match returned {
             Ok(returned) => returned,
-            Err(thrown) => return refusal(thrown, reason),
+            Err(thrown) => return classify(thrown, reason),
         };
         let mut new = read(&returned)?;
         if let TokenReason::Claims(claims) = reason {
@@ -152,8 +152,8 @@ impl Tokens {
     }
 
     fn cached(&self, reason: &TokenReason, refused: &str) -> Option<String> {
-        let mut slot = self.cached.borrow_mut();
-        let token = slot.as_ref()?;
+        let mut cache = self.cached.borrow_mut();
+        let token = cache.as_ref()?;
         let is_other = token.token != refused;
         let fits = match reason {
             TokenReason::Start | TokenReason::Next => true,
@@ -162,9 +162,9 @@ impl Tokens {
             TokenReason::Claims(claims) => is_other && token.claims.as_ref() == Some(claims),
         };
         if !fits || token.until.is_none_or(|until| now() >= until) {
-            *slot = None;
+            *cache = None;
         }
-        slot.as_ref().map(|cached| cached.token.clone())
+        cache.as_ref().map(|cached| cached.token.clone())
     }
 
     /// Calls the source, and waits for its result.
@@ -211,7 +211,7 @@ fn unusable(message: &str) -> Box<Error> {
     Error::retryable(Code::Unauthorized, message)
 }
 
-/// Reads a `TokenResult` of `index.d.ts`.
+/// Reads a `TokenResult` of `tokens.d.ts`.
 fn read(returned: &JsValue) -> Result<CachedToken> {
     let found = returned
         .as_string()
@@ -245,14 +245,14 @@ fn read(returned: &JsValue) -> Result<CachedToken> {
     Ok(CachedToken { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })
 }
 
-/// Returns the milliseconds of a Date of any realm.
+/// Returns the time of a Date of any realm, in milliseconds since 1970.
 fn time(date: &JsValue) -> Option<f64> {
     call(date, "getTime", &[]).ok()?.as_f64()
 }
 
 /// Classifies an error of the token source: a failure to retry, or the end of the round with the
 /// thrown value as the cause.
-fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
+fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);
     if error.needs_interaction() {
         let message = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it continues at the same page";

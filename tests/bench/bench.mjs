@@ -4,13 +4,13 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { browserScenarios } from "./browser-rows.mjs";
+import { browserBenchmarks } from "./browser-rows.mjs";
 import { browserContestants } from "./contestants.mjs";
 import { documentOf } from "./document.mjs";
 import { startGraph } from "./graph.mjs";
-import { nodeScenarios } from "./node-rows.mjs";
+import { nodeBenchmarks } from "./node-rows.mjs";
 import { readOptions } from "./options.mjs";
-import { bundlePage, makeFolder, unpack } from "./packages.mjs";
+import { bundleContestant, makeFolder, unpack } from "./packages.mjs";
 import { Profiles } from "./profiles.mjs";
 import { compare, formatComparison, printRow } from "./report.mjs";
 import { shuffled } from "./order.mjs";
@@ -32,16 +32,17 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder, "package")) }];
 if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
 
-/** The values of earlier times by row and contestant, and how long they took. */
+/** The values in the results file, by row and contestant, and the minutes that they took. */
 const earlier = existsSync(options.results)
   ? JSON.parse(readFileSync(options.results, "utf8"))
   : { minutes: 0, rows: {}, packages: undefined };
-const bytesOf = ({ package: one, base }) => [one, ...(base ? [base] : [])].map((file) => readFileSync(file));
+const bytesOf = ({ package: archive, base }) =>
+  [archive, ...(base ? [base] : [])].map((file) => readFileSync(file));
 const packageHash = createHash("sha256")
   .update(Buffer.concat(bytesOf(options)))
   .digest("hex");
 if (earlier.packages && earlier.packages !== packageHash)
-  throw new Error(`${options.results} has the values of another package; remove it, or name another file`);
+  throw new Error(`bench: ${options.results} has values of another package; remove it, or name another file`);
 const measured = [];
 const graph = await startGraph();
 const site = await startSite(folder);
@@ -53,19 +54,19 @@ try {
     ({ key }) => !options.profile || key === "sync",
   );
   for (const { key, source, deltalink } of contestants)
-    await bundlePage(source, join(folder, key), deltalink);
+    await bundleContestant(source, join(folder, key), deltalink);
   console.log(`deltalink ${packages.map(({ version }) => version).join(" against ")}; ${describeMachine()}`);
-  for (const scenario of [...browserScenarios, ...(options.profile ? [] : nodeScenarios)]) {
-    if (options.profile && !scenario.isProfiled) continue;
-    const rows = scenario.rows.filter((id) => isWanted(id, options.only));
-    const runs = options.runs ?? scenario.runs[options.quick ? "quick" : "full"];
+  for (const benchmark of [...browserBenchmarks, ...(options.profile ? [] : nodeBenchmarks)]) {
+    if (options.profile && !benchmark.isProfiled) continue;
+    const rows = benchmark.rows.filter((id) => isWanted(id, options.only));
+    const runs = options.runs ?? benchmark.runs[options.quick ? "quick" : "full"];
     // A row that the user named is measured even if the quick table omits it.
     const count = runs || (options.only.length ? 1 : 0);
-    const missing = scenario.engine.missing?.();
+    const missing = benchmark.engine.missing?.();
     if (rows.length && missing)
-      console.log(`\nskipped: ${rows.join(", ")}; ${scenario.engine.name}: ${missing}`);
+      console.log(`\nskipped: ${rows.join(", ")}; ${benchmark.engine.name}: ${missing}`);
     if (rows.length && count && !missing)
-      await measure(scenario, rows, count, scenario.contestants?.(packages) ?? contestants);
+      await measure(benchmark, rows, count, benchmark.contestants?.(packages) ?? contestants);
   }
 } finally {
   graph.stop();
@@ -73,21 +74,21 @@ try {
 }
 conclude();
 
-/** Measures a scenario, twice if the package looks slower, and prints its rows. */
-async function measure(scenario, rows, runs, contestants) {
-  let results = await interleave(scenario, contestants, runs);
+/** Measures a benchmark, twice if the package looks slower, and prints its rows. */
+async function measure(benchmark, rows, runs, contestants) {
+  let results = await interleave(benchmark, contestants, runs);
   const comparisons = () => rows.flatMap((id) => compare(id, results[id]));
   const suspects = comparisons().filter(({ looksSlower }) => looksSlower);
   if (options.check && suspects.length) {
     const names = suspects.map(({ id, way }) => `${id} ${way}()`).join(", ");
     console.log(`\nlooks slower, measured again: ${names}`);
-    results = await interleave(scenario, contestants, Math.max(2 * runs, RUNS_TO_CONFIRM));
+    results = await interleave(benchmark, contestants, Math.max(2 * runs, RUNS_TO_CONFIRM));
     slower = slower.concat(comparisons().filter(({ isSlower }) => isSlower));
   }
   for (const id of rows) {
     measured.push({ id, contestants, results: results[id] });
     if (profiles) profiles.print(id);
-    else printRow(id, scenario.engine.name, contestants, results[id]);
+    else printRow(id, benchmark.engine.name, contestants, results[id]);
   }
 }
 
@@ -95,19 +96,20 @@ async function measure(scenario, rows, runs, contestants) {
  * Measures each contestant once per run, in a new order for each run. Returns values by row and
  * contestant.
  */
-async function interleave(scenario, contestants, runs) {
+async function interleave(benchmark, contestants, runs) {
   const results = Object.fromEntries(
-    scenario.rows.map((id) => [id, new Map(contestants.map(({ key }) => [key, []]))]),
+    benchmark.rows.map((id) => [id, new Map(contestants.map(({ key }) => [key, []]))]),
   );
   const prepared = new Map();
   try {
     for (const contestant of contestants)
-      prepared.set(contestant, await scenario.prepare?.(contestant, stage));
-    const [first] = Object.values(earlier.rows[scenario.rows[0]] ?? { none: [] });
+      prepared.set(contestant, await benchmark.prepare?.(contestant, stage));
+    // The orders continue those of the runs in the results file.
+    const [earlierValues = []] = Object.values(earlier.rows[benchmark.rows[0]] ?? {});
     for (let run = 0; run < runs; run++) {
-      for (const contestant of shuffled(contestants, first.length + run)) {
-        const values = await scenario.run(contestant, stage, prepared.get(contestant));
-        for (const id of scenario.rows) results[id].get(contestant.key).push(values[id]);
+      for (const contestant of shuffled(contestants, earlierValues.length + run)) {
+        const values = await benchmark.run(contestant, stage, prepared.get(contestant));
+        for (const id of benchmark.rows) results[id].get(contestant.key).push(values[id]);
       }
     }
   } finally {
@@ -149,7 +151,7 @@ function conclude() {
   if (options.write && measured.length && !profiles) return writeFile(DOCUMENT, documentOf(details));
 }
 
-/** Adds the values of this time to the file. Returns those of all times. */
+/** Adds the new values to the results file. Returns all values of the measured rows. */
 function withEarlier(minutesNow) {
   const minutes = earlier.minutes + minutesNow;
   const merged = measured.map((row) => {

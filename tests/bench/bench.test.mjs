@@ -32,7 +32,7 @@ for (const kind of ["events", "users"]) {
     assert.notDeepEqual(summarize([...copy.values()]), world.expected);
     link = round(world, copy, link);
     assertEqual();
-    world.forgetSilently(4);
+    world.removeSilently(4);
     round(world, copy, link);
     assert.equal(
       copy.size,
@@ -45,7 +45,7 @@ for (const kind of ["events", "users"]) {
   });
 }
 
-test("an event has 2.7 KB", () => {
+test("an event is 2.7 KB long", () => {
   const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "events", pages: 1, size: 100 });
   const [, items] = world.respond("");
   assert.ok(Math.abs(items.length / 100 - 2701) < 20, `${items.length / 100} bytes`);

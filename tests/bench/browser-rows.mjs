@@ -122,7 +122,7 @@ const onMirror = {
         }),
         "all-4k": await medianOf(READS, () => call("all-4k", "all")),
       };
-      world.forgetSilently(20);
+      world.removeSilently(20);
       await session.call("reset");
       values["full-again"] = await call("full-again", "round");
       await verify(session, contestant, world, 2 * world.pages + 2 * ROUNDS);
@@ -250,7 +250,7 @@ function manyByWebDriver(id, engine) {
   };
 }
 
-export const browserScenarios = [
+export const browserBenchmarks = [
   firstRound("first-0ms", chromium, EVENTS, { quick: 3, full: 9 }),
   firstRound("first-50ms", chromium, { ...EVENTS, latency: 50, rate: BANDWIDTH }, { quick: 1, full: 5 }),
   firstRound("first-150ms", chromium, { ...EVENTS, latency: 150, rate: BANDWIDTH }, { quick: 0, full: 3 }),

@@ -7,7 +7,7 @@ import { describeMachine } from "./versions.mjs";
 const INTRODUCTION = `# Performance
 
 \`make bench\` compares deltalink with four hand-written alternatives against the same server. Each run
-measures every contestant once, one after the other. \`make bench WRITE=1\` writes this page.
+measures every contestant once, one after the other. \`make bench WRITE=1\` writes this document.
 
 ## Ratios
 
@@ -24,7 +24,7 @@ const FINDINGS = `## Where it is slower than the reference, and why
 
 With latency, a first round takes about half the time of the loop, because requests, transfer and
 commits overlap. Without latency it takes about as long: 0.99 of the loop (0.84–1.30) in seven other
-runs of events. Elsewhere the work beyond that of the loop shows:
+runs of events. Elsewhere one sees the work that the loop does not do:
 
 - **Node, events.** Of the CPU time of a round (V8's profiler, 40 rounds of 20 × 200 events), 25 % is
   \`JSON.parse\`, 15 % garbage collection, 13 % the decoding of the bodies, 4 % their creation by the
@@ -135,7 +135,7 @@ make bench ONLY=first,heap                   # rows whose name or title contains
 make bench BASE=path/to/other.tgz            # another deltalink package beside this one
 make bench-check BASE=path/to/other.tgz      # the same; exits with 1 if this one is slower
 make bench PROFILE=1                         # in whose code the time of deltalink goes
-make bench WRITE=1                           # writes this page
+make bench WRITE=1                           # writes this document
 make bench RUNS=1 RESULTS=file.json          # adds a run of each row to those in the file
 \`\`\`
 `;

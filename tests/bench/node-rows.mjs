@@ -93,7 +93,7 @@ const onWorker = {
 };
 
 const EVENTS = { kind: "events", pages: 20, size: 200 };
-export const nodeScenarios = [
+export const nodeBenchmarks = [
   cpuOf("cpu-events", EVENTS, ["sync", "round", "feed"], { quick: 5, full: 15 }),
   cpuOf("cpu-users", { kind: "users", pages: 40, size: 100 }, ["sync"], { quick: 5, full: 15 }),
   onWorker,

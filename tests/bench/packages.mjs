@@ -28,14 +28,14 @@ export function versionOf(name) {
       // The package is installed in the other folder.
     }
   }
-  throw new Error(`${name} is not installed`);
+  throw new Error(`bench: ${name} is not installed; "make bench" installs it`);
 }
 
 /**
  * Bundles a contestant for browsers, with splitting, so that the package's fallback for the wasm is
  * a separate chunk.
  */
-export async function bundlePage(source, into, deltalink) {
+export async function bundleContestant(source, into, deltalink) {
   await build({
     entryPoints: { app: join(here, "contestants", source) },
     outdir: into,

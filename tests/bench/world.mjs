@@ -72,13 +72,14 @@ export class World {
       this.#set(this.pages * this.size + this.#added, 0);
       this.#added += 1;
       this.#set(numbers.pop(), undefined);
+      // The addition is one of the changes too.
       numbers.pop();
     }
     for (const number of numbers) this.#set(number, this.#sequence);
   }
 
   /** Removes items without reporting it, so that only a full round notices. */
-  forgetSilently(count) {
+  removeSilently(count) {
     for (let times = 0; times < count; times++) this.#set(this.#nextNumber(), undefined, 0);
   }
 

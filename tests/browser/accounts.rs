@@ -47,13 +47,13 @@ async fn a_persistent_store_needs_an_account() {
         let refused = try_open(&world, "", &[("account", account)]).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), "account");
         assert!(
-            refused.message().starts_with("options.account is required with a store that outlives the page"),
+            refused.message().starts_with("options.account is required with a store that outlives the tab"),
             "{}",
             refused.message()
         );
     }
-    let carrying =
-        js("const token = () => 't'; token.account = a; return token", &unique_name("carried").into());
-    let more = [("account", JsValue::UNDEFINED), ("token", carrying)];
+    let with_account =
+        js("const token = () => 't'; token.account = a; return token", &unique_name("source").into());
+    let more = [("account", JsValue::UNDEFINED), ("token", with_account)];
     assert!(try_open(&world, "", &more).await.is_ok());
 }

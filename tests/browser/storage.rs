@@ -288,13 +288,14 @@ async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_openin
         sync(query).await.unwrap();
     }
     settled(first.close()).await.unwrap();
-    let later = [
+    // Days since the first use, the query used in that opening, and the rows that both then have.
+    let openings = [
         (29.0, None, [30, 30]),
         (31.0, Some(&kept), [0, 30]),
         (31.0 + 29.0, None, [0, 30]),
         (31.0 + 32.0, None, [0, 0]),
     ];
-    for (days, used, expected) in later {
+    for (days, used, expected) in openings {
         DAYS.set(days);
         let opened =
             IndexedDb::open(&account, &prefix, Function::new_no_args(""), clock_ahead).await.unwrap();

@@ -72,20 +72,21 @@ async fn an_object_with_get_token_is_a_token_source() {
 async fn after_a_refused_token_one_more_is_requested_and_a_second_refusal_is_final() {
     let world = World::new().await;
     let account = unique_name("a");
-    let fickle = source(
+    let outdated_first = source(
         &world,
         "const accessToken = request.reason === 'unauthorized' ? a : 'old';
          return { accessToken, expiresOn: new Date(Date.now() + 3600e3) }",
     );
-    let opened = try_open(&world, &account, &[("token", fickle.clone())]).await.unwrap();
+    let opened = try_open(&world, &account, &[("token", outdated_first.clone())]).await.unwrap();
     sync(&contacts(&opened)).await.unwrap();
     let reasons: Vec<Value> =
-        calls(&fickle).as_array().unwrap().iter().map(|call| call["reason"].clone()).collect();
+        calls(&outdated_first).as_array().unwrap().iter().map(|call| call["reason"].clone()).collect();
     assert_eq!(reasons, ["start", "unauthorized"]);
 
-    let dead = try_open(&world, &account, &[("token", source(&world, "return 'dead'"))]).await.unwrap();
+    let revoked = source(&world, "return 'revoked'");
+    let refused_client = try_open(&world, &account, &[("token", revoked)]).await.unwrap();
     world.clear_log().await;
-    let refused = sync(&contacts(&dead)).await.unwrap_err();
+    let refused = sync(&contacts(&refused_client)).await.unwrap_err();
     assert_eq!((refused.code().as_str(), refused.field("status").as_f64()), ("unauthorized", Some(401.0)));
     assert_eq!(refused.field("graphCode"), "InvalidAuthenticationToken");
     assert!(refused.field("requestId").as_string().is_some());

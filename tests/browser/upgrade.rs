@@ -104,8 +104,8 @@ impl OldDatabase {
             db.close();
             return keys.map((key, at) => [key, values[at]])";
         let stored = from_js(&js_await(read_states, &self.account.as_str().into()).await);
-        let expected = timeless(old_record(&self.fixture["state"]));
-        assert_eq!(timeless(record(&stored, &self.query)), expected);
+        let expected = comparable(old_record(&self.fixture["state"]));
+        assert_eq!(comparable(record(&stored, &self.query)), expected);
         settled(self.client.forget()).await.unwrap();
         report(&round)
     }
@@ -124,7 +124,7 @@ fn old_record(states: &Value) -> &Value {
 }
 
 /// A record without the values that differ between runs.
-fn timeless(record: &Value) -> Value {
+fn comparable(record: &Value) -> Value {
     let mut record = record.clone();
     // 0.1.0 does not have this field.
     record.as_object_mut().unwrap().remove("largestPage");

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import {
   count,
   counts,
-  differences,
+  lastChanges,
   idle,
   open,
   pathOf,
@@ -13,13 +13,13 @@ import {
   problem,
   ready,
   show,
-  SHOTS,
+  SCREENSHOTS,
   shownIds,
   sync,
   syncAll,
   untilCount,
   VIEWS,
-  words,
+  detailsOf,
   World,
 } from "./harness.mjs";
 import { fake, newContext, sorted, windowOf } from "./setup.mjs";
@@ -59,7 +59,10 @@ test("the dashboard shows the items that the server lists, for all three collect
       master.subject,
     );
   for (const view of VIEWS)
-    assert.match(await words(page, view), /added \d+, changed 0, removed 0 · \d+ pages? · \d+ requests? · /);
+    assert.match(
+      await detailsOf(page, view),
+      /added \d+, changed 0, removed 0 · \d+ pages? · \d+ requests? · /,
+    );
 });
 
 test("a second round brings exactly the change that was made on the server", async () => {
@@ -76,7 +79,7 @@ test("a second round brings exactly the change that was made on the server", asy
     patch: { jobTitle: "Lighthouse Keeper" },
   });
   assert.match(await sync(page, "contacts"), /added 0, changed 1, removed 0 · 1 page · 1 request · /);
-  assert.deepEqual(await differences(page, "contacts"), [["changed", contact.displayName]]);
+  assert.deepEqual(await lastChanges(page, "contacts"), [["changed", contact.displayName]]);
   assert.equal(
     await page.locator(`tr[data-id="${contact.id}"] [data-label=Title]`).innerText(),
     "Lighthouse Keeper",
@@ -91,7 +94,7 @@ test("a second round brings exactly the change that was made on the server", asy
   const gone = (await world.table("events", query)).find(({ type }) => type === "singleInstance");
   await world.edit({ collection: "events", op: "remove", id: gone.id });
   assert.match(await sync(page, "calendar"), /added 0, changed 0, removed 1 · 1 page · 1 request · /);
-  const [[verb, title], ...rest] = await differences(page, "calendar");
+  const [[verb, title], ...rest] = await lastChanges(page, "calendar");
   assert.deepEqual([verb, rest], ["removed", []]);
   assert.ok(title.startsWith(gone.subject), title);
   assert.equal(await page.locator(`.entry[data-id="${gone.id}"]`).count(), 0);
@@ -112,14 +115,14 @@ test("after an offline reload the dashboard shows all three collections and send
   assert.deepEqual(await counts(page), before);
   for (const view of VIEWS) assert.ok((await shownIds(page, view)).length > 0, view);
   assert.equal(await page.locator(".connection").innerText(), "Offline");
-  assert.match(await words(page, "calendar"), /Last round: added/);
+  assert.match(await detailsOf(page, "calendar"), /Last round: added/);
   await show(page, "contacts");
   await press(page, "Sync");
   await page.waitForSelector('#contacts[data-phase="waiting"], #contacts[data-phase="failed"]');
-  assert.match(await words(page, "contacts"), /offline|network/);
+  assert.match(await detailsOf(page, "contacts"), /offline|network/);
   assert.match(await page.innerText("#contacts .state"), /^Offline\. Showing the copy of \d\d:\d\d\.$/);
   assert.equal(await count(page, "contacts"), before[1], "the stored rows stay readable");
-  await page.screenshot({ path: `${SHOTS}/offline-wide-light.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/offline-wide-light.png` });
   assert.deepEqual(await world.log(), []);
 });
 
@@ -220,17 +223,17 @@ test("without parameters the dashboard opens the demo, and a reload keeps its wo
   await page.reload();
   await ready(page);
   // The mirror was synced a moment ago: the next round is not due yet.
-  for (const view of VIEWS) assert.match(await words(page, view), /next round about/);
+  for (const view of VIEWS) assert.match(await detailsOf(page, view), /next round about/);
   assert.deepEqual(await demo.log(), []);
   await show(page, "calendar");
-  const [before] = (await words(page, "calendar")).match(/Last round: .*/);
+  const [before] = (await detailsOf(page, "calendar")).match(/Last round: .*/);
   await press(page, "Sync");
   await page.waitForFunction(
     (before) => !document.getElementById("calendar").innerText.includes(before),
     before,
   );
   await idle(page, "calendar");
-  assert.match(await words(page, "calendar"), /1 request/);
+  assert.match(await detailsOf(page, "calendar"), /1 request/);
   assert.ok((await demo.log()).every(({ kind }) => kind === "delta"));
 });
 
@@ -243,7 +246,7 @@ test("the recordings view says that the token of a signed-in user cannot read th
   const card = await problem(page).innerText();
   assert.match(card, /403/);
   assert.match(card, /app-only/);
-  await page.screenshot({ path: `${SHOTS}/recordings-forbidden-wide-light.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/recordings-forbidden-wide-light.png` });
   await press(page, "Read with an app-only token");
   await untilCount(page, "recordings");
   assert.equal(await problem(page).count(), 0);
@@ -265,7 +268,7 @@ test("an error shows its message, codes and request id, and the next round compl
   for (const expected of ["forbidden", "403", "ErrorAccessDenied", "Request id"])
     assert.ok(card.includes(expected), `${expected} in ${card}`);
   assert.equal(await count(page, "calendar"), before, "the mirror stays");
-  await page.screenshot({ path: `${SHOTS}/error-card-wide-light.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/error-card-wide-light.png` });
   await press(page, "Copy report");
   await page.waitForSelector("text=Copied");
   const report = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
@@ -274,7 +277,7 @@ test("an error shows its message, codes and request id, and the next round compl
   await press(page, "Try again");
   await idle(page, "calendar");
   assert.equal(await problem(page).count(), 0);
-  assert.match(await words(page, "calendar"), /added 0, changed 0, removed 0/);
+  assert.match(await detailsOf(page, "calendar"), /added 0, changed 0, removed 0/);
 });
 
 test("during a throttle the dashboard shows why it waits, and until when", async () => {
@@ -286,10 +289,10 @@ test("during a throttle the dashboard shows why it waits, and until when", async
   );
   await press(page, "Sync");
   await page.waitForSelector('#contacts[data-phase="waiting"]');
-  assert.match(await words(page, "contacts"), /waiting · waits because of: throttled · until \d/);
+  assert.match(await detailsOf(page, "contacts"), /waiting · waits because of: throttled · until \d/);
   assert.match(await page.innerText("#contacts .state"), /^The server asked for a pause\. Continues in /);
   await idle(page, "contacts");
-  assert.match(await words(page, "contacts"), /1 retry/);
+  assert.match(await detailsOf(page, "contacts"), /1 retry/);
 });
 
 test("expired links lead to a full round that keeps the mirror readable and removes ghosts", async () => {
@@ -308,8 +311,8 @@ test("expired links lead to a full round that keeps the mirror readable and remo
   });
   assert.equal(await during.jsonValue(), before);
   await idle(page, "contacts");
-  assert.match(await words(page, "contacts"), /removed 1 .*started over/);
-  assert.deepEqual(await differences(page, "contacts"), [["removed", gone.displayName]]);
+  assert.match(await detailsOf(page, "contacts"), /removed 1 .*started over/);
+  assert.deepEqual(await lastChanges(page, "contacts"), [["removed", gone.displayName]]);
   assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
 });
 
@@ -339,5 +342,5 @@ test("the buttons of the demo change the server and show the result of the round
   assert.match(await act(/Expire the links/), /started over/);
   assert.match(await act(/Cut the connection/), /retr/);
   assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
-  await page.screenshot({ path: `${SHOTS}/demo-panel-wide-light.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/demo-panel-wide-light.png` });
 });

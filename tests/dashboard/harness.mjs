@@ -6,8 +6,8 @@ import { chromium } from "playwright-core";
 import { startFake as start } from "../fake.mjs";
 
 const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-export const SHOTS = at("screenshots");
-mkdirSync(SHOTS, { recursive: true });
+export const SCREENSHOTS = at("screenshots");
+mkdirSync(SCREENSHOTS, { recursive: true });
 export const VIEWS = ["calendar", "contacts", "recordings"];
 
 export async function startFake() {
@@ -115,7 +115,7 @@ export const show = async (page, view) => {
 export const press = (page, name) =>
   page.getByRole("main").getByRole("button", { name, exact: true }).first().click();
 
-/** Waits for the end of the round of a view, or of all views. */
+/** Waits for the end of the round of a view. */
 export const idle = (page, view) => page.waitForSelector(`#${view}[data-busy="false"]`);
 const allIdle = (page) => page.waitForSelector('#sync-all[data-busy="false"]');
 
@@ -124,7 +124,7 @@ export async function sync(page, view) {
   await show(page, view);
   await press(page, "Sync");
   await idle(page, view);
-  return (await details(page).count()) > 0 ? words(page, view) : "";
+  return (await details(page).count()) > 0 ? detailsOf(page, view) : "";
 }
 
 const details = (page) => page.getByRole("group", { name: /^Details of/ });
@@ -135,7 +135,7 @@ export async function syncAll(page) {
 }
 
 /** The technical details of a view, which the dashboard shows while the switch "Details" is on. */
-export async function words(page, view) {
+export async function detailsOf(page, view) {
   await show(page, view);
   return details(page).innerText();
 }
@@ -164,7 +164,7 @@ export async function untilCount(page, view, least = 1) {
 export const problem = (page) => page.getByRole("group", { name: "Problem" });
 
 /** The changes of the last round, as the details of a view list them. */
-export async function differences(page, view) {
+export async function lastChanges(page, view) {
   await show(page, view);
   return page
     .locator(`#${view} ul[aria-label="Changes of the last round"] li[data-verb]`)

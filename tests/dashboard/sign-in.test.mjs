@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bundle } from "./compile.mjs";
-import { count, counts, idle, open, press, ready, show, SHOTS, shownIds, sync } from "./harness.mjs";
+import { count, counts, idle, open, press, ready, show, SCREENSHOTS, shownIds, sync } from "./harness.mjs";
 import { syncAll, untilCount, VIEWS, World } from "./harness.mjs";
 import { fake, newContext, sorted } from "./setup.mjs";
 
@@ -185,7 +185,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   );
   await show(page, "recordings");
   assert.match(await page.innerText("#recordings"), /app-only token/);
-  await page.screenshot({ path: `${SHOTS}/signed-in-recordings-wide-light.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/signed-in-recordings-wide-light.png` });
 
   await page.reload();
   await ready(page);
@@ -224,7 +224,7 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   await page.getByRole("button", { name: "Sign in again" }).waitFor();
   assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");
   assert.equal(await count(page, "contacts"), before, "the stored rows stay readable");
-  await page.screenshot({ path: `${SHOTS}/sign-in-again-wide-light.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/sign-in-again-wide-light.png` });
   await page.getByRole("button", { name: "Sign in again" }).click();
   await untilCount(page, "contacts", before + 1);
   await page.getByRole("group", { name: "Sign in again" }).waitFor({ state: "detached" });

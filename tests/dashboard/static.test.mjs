@@ -9,7 +9,7 @@ import { extname } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { count, idle, press, problem, ready, show, sync, untilCount, words } from "./harness.mjs";
+import { count, idle, press, problem, ready, show, sync, untilCount, detailsOf } from "./harness.mjs";
 import { newContext } from "./setup.mjs";
 
 const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -157,7 +157,7 @@ test("two tabs of the static demo show one world", async () => {
   await page.close();
   await show(second, "recordings");
   assert.match(await act(second, "Add"), /added/);
-  assert.doesNotMatch(await words(second, "contacts"), /failed/);
+  assert.doesNotMatch(await detailsOf(second, "contacts"), /failed/);
 });
 
 test("the static demo opens offline", async () => {

@@ -1,7 +1,19 @@
 // Rendering: all-day events, hostile text, long lists, keyboard, screenshots.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { count, idsOf, open, press, problem, ready, show, SHOTS, sync, syncAll, World } from "./harness.mjs";
+import {
+  count,
+  idsOf,
+  open,
+  press,
+  problem,
+  ready,
+  show,
+  SCREENSHOTS,
+  sync,
+  syncAll,
+  World,
+} from "./harness.mjs";
 import { fake, newContext } from "./setup.mjs";
 
 const ALL = ["overview", "calendar", "contacts", "recordings"];
@@ -44,7 +56,7 @@ test("all-day events are on their date in Auckland and in Los Angeles", async ()
   }
 });
 
-test("text from Graph is never HTML", async () => {
+test("text from Graph is never rendered as HTML", async () => {
   const world = await World.make(fake.origin, { populate: {} });
   const evil =
     '<img src=x onerror="document.body.dataset.hit=1"><script>document.body.dataset.hit=1</script>';
@@ -139,7 +151,7 @@ test("screenshots of every view, wide and narrow, light and dark", async () => {
       await syncAll(page);
       for (const view of ALL) {
         await show(page, view);
-        await page.screenshot({ path: `${SHOTS}/${view}-${size}-${colorScheme}.png` });
+        await page.screenshot({ path: `${SCREENSHOTS}/${view}-${size}-${colorScheme}.png` });
       }
       await world.fault(
         { collection: "contacts" },
@@ -153,11 +165,11 @@ test("screenshots of every view, wide and narrow, light and dark", async () => {
       await show(page, "contacts");
       await press(page, "Sync");
       await problem(page).waitFor();
-      await page.screenshot({ path: `${SHOTS}/error-card-${size}-${colorScheme}.png` });
+      await page.screenshot({ path: `${SCREENSHOTS}/error-card-${size}-${colorScheme}.png` });
       await page.getByRole("button", { name: /account and settings/ }).click();
       await page.getByRole("button", { name: "Use Microsoft 365" }).click();
       await page.waitForSelector("form.signin");
-      await page.screenshot({ path: `${SHOTS}/sign-in-${size}-${colorScheme}.png`, fullPage: true });
+      await page.screenshot({ path: `${SCREENSHOTS}/sign-in-${size}-${colorScheme}.png`, fullPage: true });
     }
   }
 });

@@ -32,7 +32,7 @@ pub trait Environment {
     fn now(&self) -> Instant;
 
     /// The jitter of the next step, in `0.0..1.0`.
-    fn chance(&mut self) -> f64 {
+    fn random(&mut self) -> f64 {
         0.5
     }
 
@@ -132,8 +132,8 @@ pub fn run(environment: &mut impl Environment, mut input: Input) -> Option<Step>
         if !environment.before_step(&input) {
             return None;
         }
-        let (now, chance) = (environment.now(), environment.chance());
-        let step = environment.round().step(input, now, chance);
+        let (now, random) = (environment.now(), environment.random());
+        let step = environment.round().step(input, now, random);
         let needed = environment.round().needed_ahead(&step);
         environment.drop_ahead(needed);
         environment.observe(&step);

@@ -1,5 +1,5 @@
-// Each client has its own instance of the wasm. Measures the memory of fifty in one isolate of
-// workerd; live queries are refused there.
+// Each client has its own instance of the wasm. Measures the memory of fifty clients in one isolate
+// of workerd. Checks that live queries are refused there.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -71,17 +71,20 @@ test("a round continues at the unacknowledged page after an abort of its object 
   edge = await startEdge({ options: { page_size: 2 }, acceptsBatch: () => true });
   const [person] = await edge.people(1, 41);
   const hang = () => new Promise(() => {});
-  const cuts = [1, 4, 5, 11, 16];
-  let cut = 0;
+  /** The requests at which the object is aborted, or the Worker restarted. */
+  const aborts = [1, 4, 11];
+  const restarts = [5, 16];
+  const interruptions = aborts.length + restarts.length;
+  let interrupted = 0;
   edge.hooks.request = async (mailbox, nth) => {
-    if (!cuts.includes(nth)) return;
-    cut += 1;
-    if (nth === 5 || nth === 16) void edge.worker.restart();
+    if (![...aborts, ...restarts].includes(nth)) return;
+    interrupted += 1;
+    if (restarts.includes(nth)) void edge.worker.restart();
     else await edge.worker.fetch(`/test/abort/${encodeURIComponent(mailbox)}`);
     await hang();
   };
   await edge.add(person);
-  await until(async () => cut === cuts.length || `cut off ${cut} times`);
+  await until(async () => interrupted === interruptions || `interrupted ${interrupted} times`);
   await until(async () => {
     const [status] = await edge.statuses().catch(() => [{}]);
     return status?.phase === "current" || JSON.stringify(status);
@@ -90,15 +93,15 @@ test("a round continues at the unacknowledged page after an abort of its object 
   // Each interrupted page is requested again, and possibly the one requested ahead of it.
   const repeated = edge.requests.length - 21;
   assert.ok(
-    cuts.length <= repeated && repeated <= 2 * cuts.length,
-    `${repeated} repetitions after ${cuts.length} cuts`,
+    interruptions <= repeated && repeated <= 2 * interruptions,
+    `${repeated} repetitions after ${interruptions} interruptions`,
   );
   // A repeated page contains a new link to the next page.
   const links = new Set(edge.requests.map(({ url }) => url)).size;
-  assert.ok(links <= 21 + cuts.length, `${links} links`);
+  assert.ok(links <= 21 + interruptions, `${links} links`);
   // The page before the interrupted one may have reached the queue before its acknowledgement.
   const twice = edge.messages.length - 41;
-  assert.ok(twice >= 0 && twice <= 2 * cuts.length, `${twice} changes came twice, at two changes a page`);
+  assert.ok(twice >= 0 && twice <= 2 * interruptions, `${twice} changes came twice, at two changes a page`);
   const [{ items, failures, phase }] = await edge.statuses();
   assert.deepEqual({ items, failures, phase }, { items: 41, failures: 0, phase: "current" });
   edge.note("three aborts of an object and two restarts of the Worker");
@@ -206,34 +209,34 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   edge = await startEdge({ acceptsBatch: () => true });
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
   const people = await edge.people(3 * most, 1);
-  let [now, seen] = [0, 0];
-  let full = event();
+  let [inFlight, maximum] = [0, 0];
+  let limitReached = event();
   // Responds to no request before the limit of concurrent requests is reached, and then slowly:
   // a request beyond the limit would be sent meanwhile.
   edge.hooks.request = async () => {
-    seen = Math.max(seen, ++now);
-    if (now === most) full.fire();
-    await full.fired;
+    maximum = Math.max(maximum, ++inFlight);
+    if (inFlight === most) limitReached.fire();
+    await limitReached.fired;
     await delayed(150);
-    now -= 1;
+    inFlight -= 1;
   };
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
-  assert.equal(seen, most, "after they were added");
+  assert.equal(maximum, most, "after they were added");
   // Only rounds that began at the same time may have requested a token.
   assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
   const { tokens } = edge;
 
   for (const person of people) await edge.record(person);
-  seen = 0;
-  full = event();
+  maximum = 0;
+  limitReached = event();
   await Promise.all(people.map((person) => edge.notify(person)));
   await edge.tick();
   const waitForMessages = (count) =>
     until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
   await waitForMessages(2 * people.length);
   await edge.quiet(people);
-  assert.equal(seen, most, "after notifications and a tick");
+  assert.equal(maximum, most, "after notifications and a tick");
 
   for (const person of people) await edge.record(person);
   const unthrottled = edge.hooks.request;
@@ -265,7 +268,8 @@ test('the status page shows "now" as the next try of a mailbox that is overdue',
   await edge.add(person);
   const row =
     /<tr><td>person0@contoso\.example<\/td><td><span class="is \w+">[a-z ]+<\/span><\/td><td>–<\/td><td>now<\/td>/;
-  // An overdue mailbox gets another try from time to time: the state and the page are read as one.
+  // An overdue mailbox gets another try from time to time, so the state and the next try have to be
+  // in one response.
   await until(async () => {
     const html = await (await edge.admin("/")).text();
     return row.test(html) || html.slice(html.indexOf("<tbody>"));
@@ -477,14 +481,14 @@ test("a subscription is not requested again before its Retry-After", async () =>
 
 test("a mailbox that is removed and added again during a round gets a new round at once", async () => {
   let refused = 0;
-  let takes = false;
-  edge = await startEdge({ acceptsBatch: () => takes || !++refused, options: { page_size: 2 } });
+  let accepts = false;
+  edge = await startEdge({ acceptsBatch: () => accepts || !++refused, options: { page_size: 2 } });
   const [person] = await edge.people(1, 6);
   await edge.add(person);
   await until(async () => refused > 0 || "no batch was refused");
   assert.equal((await edge.admin(`/mailboxes/${person}`, "DELETE")).status, 204);
   await edge.add(person);
-  takes = true;
+  accepts = true;
   // No tick or notification wakes the mailbox.
   await edge.quiet([person]);
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));

@@ -142,7 +142,7 @@ for (const kind of kinds) {
   });
 
   test(`${kind}: a commit writes nothing if any of its statements fails`, async () => {
-    const failsWholly = async (fault) => {
+    const assertAtomic = async (fault) => {
       const key = newKey();
       const store = remote(kind);
       await store.commit(key, {
@@ -169,8 +169,8 @@ for (const kind of kinds) {
       assert.deepEqual([await store.load(key), await store.scan(key, { limit: 9 })], before);
     };
     // The statements: create the table, delete twice, put the rows, put the record.
-    for (let failing = 0; failing < 5; failing++) await failsWholly({ failing });
-    await assert.rejects(failsWholly({ failing: 4, apart: true }), { name: "AssertionError" });
+    for (let failing = 0; failing < 5; failing++) await assertAtomic({ failing });
+    await assert.rejects(assertAtomic({ failing: 4, apart: true }), { name: "AssertionError" });
   });
 
   test(`${kind}: a commit writes one row per item and one for the link, in at most four statements`, async () => {
@@ -241,7 +241,7 @@ for (const kind of kinds) {
     });
   }
 
-  for (const [rule, words, fault] of [
+  for (const [rule, mistake, fault] of [
     [
       "a commit that expects another revision than the stored one is refused",
       "does not compare",
@@ -287,7 +287,7 @@ for (const kind of kinds) {
         ]
       : []),
   ]) {
-    test(`${kind}: a store that ${words} breaks: ${rule}`, async () => {
+    test(`${kind}: a store that ${mistake} breaks: ${rule}`, async () => {
       await assert.rejects(
         runInWorker(kind, { task: "rule", name: rule, fault }),
         /: must (be|not have) .*, got |scan\(\) does not end/s,

@@ -175,9 +175,10 @@ fn children_of_a_displaced_folder_that_is_listed_again_are_listed_too() {
         query::track("/me/drive/root/delta", Options { refresh: Some(None), ..Options::default() }).unwrap();
     let mut script = Script::new(query);
     let start = script.start();
-    let root = json!({ "id": "root", "name": "root", "root": {} });
-    script
-        .on(&start, page(json!([root, item("f1", "root", "folder"), item("c1", "f1", "child")]), "next n1"));
+    script.on(
+        &start,
+        page(json!([root(), item("f1", "root", "folder"), item("c1", "f1", "child")]), "next n1"),
+    );
     script.on("/n1", page(json!([item("f2", "root", "folder")]), "delta d1"));
     script.round().unwrap();
     script.on("/d1", page(json!([item("f1", "root", "folder (old)")]), "delta d2"));
@@ -185,7 +186,7 @@ fn children_of_a_displaced_folder_that_is_listed_again_are_listed_too() {
         &start,
         page(
             json!([
-                root,
+                root(),
                 item("f1", "root", "folder (old)"),
                 item("c1", "f1", "child"),
                 item("f2", "root", "folder")
@@ -225,7 +226,7 @@ fn of_three_rows_with_one_name_the_last_one_stays() {
     script.on("/n1", page(json!([item("new-c", "new", "c"), item("new", "root", "X")]), "delta d1"));
     script.round().unwrap();
     assert_eq!(script.ids(), ["new", "new-c"]);
-    // A chain: a swap over two rounds.
+    // Two rows swap their names, each in its own round.
     let items = json!([
         item("new-c", "new", "c"),
         item("new", "root", "X"),

@@ -49,7 +49,7 @@ fn events_that_leave_a_rolling_window_are_distinguished_from_ghosts() {
 }
 
 #[test]
-fn no_token_of_a_link_is_in_a_message_however_short_it_is() {
+fn a_message_has_no_token_of_a_link_even_if_the_token_is_short() {
     let token = "aTE09MjM2MTk0MzE1";
     for message in [
         format!("The value '{token}' of parameter '$deltaToken' is invalid."),

@@ -1,4 +1,6 @@
-// The hosts: projects as their tools make them, each with the origin of its wasm.
+// The hosts: projects as their tools make them. `parts` lists the files of a project: the source
+// below tests/hosts and the target. `ways` lists the ways to run it: the name of the host, the
+// expected origin of the wasm, and the function that runs a round.
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +11,8 @@ const app = [
   ["round.js", "src/round.js"],
   ["page.js", "src/main.js"],
 ];
-const tested = [
+/** The same app on the fake Graph of `deltalink/testing`. */
+const testingApp = [
   ["tested.js", "src/round.js"],
   ["page.js", "src/main.js"],
 ];
@@ -18,19 +21,20 @@ const program = [
   ["runtime.mjs", "src/main.mjs"],
 ];
 
-const vite = (major, dev, files = app, what = "") => ({
+/** `devOrigin`: the origin of the wasm in the development server. */
+const vite = (major, devOrigin, files = app, prefix = "") => ({
   parts: [["vite/index.html", "index.html"], [`vite/${major}`, "."], ...files],
   ways: [
     [
-      `${what}Vite ${major}, dev`,
-      dev,
+      `${prefix}Vite ${major}, dev`,
+      devOrigin,
       async (project) => {
         const port = await freePort();
         return project.page(await project.start(`vite --host 127.0.0.1 --port ${port} --strictPort`, port));
       },
     ],
     [
-      `${what}Vite ${major}, build`,
+      `${prefix}Vite ${major}, build`,
       "url",
       async (project) => {
         await project.run("vite build");
@@ -69,7 +73,7 @@ async function withoutFile(project, command) {
 }
 
 /** Runs tools under a newer Node, which the project installs. */
-const NEWER = "PATH=$PWD/node_modules/node/bin:$PATH";
+const NEWER_NODE = "PATH=$PWD/node_modules/node/bin:$PATH";
 
 /** An app of a framework, whose rows come from a live query. */
 const framework = (name, host, run) => ({
@@ -94,13 +98,14 @@ const userTest = (name, files, ways) => ({
   ]),
 });
 const unitTest = [["users/contacts.in-runner.js", "contacts.test.js"]];
+
 /** Returns the sizes that wrangler prints for the Workers of docs/edge.md and of www/edge. */
-async function uploadsOfEdge(project) {
-  const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
-  const [code] = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
+async function uploadSizesOfEdge(project) {
+  const text = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
+  const [code] = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block);
   await mkdir(join(project.folder, "docs/src"), { recursive: true });
   await writeFile(join(project.folder, "docs/src/index.ts"), code);
-  await writeFile(join(project.folder, "docs/wrangler.jsonc"), /^```jsonc\n(.*?)^```$/ms.exec(page)[1]);
+  await writeFile(join(project.folder, "docs/wrangler.jsonc"), /^```jsonc\n(.*?)^```$/ms.exec(text)[1]);
   await project.run(`cp -r ${new URL("../../www/edge", import.meta.url).pathname} edge`);
   const sizes = [];
   for (const folder of ["docs", "edge"]) {
@@ -139,8 +144,8 @@ export const projects = [
   { smoke: true, ...vite(8, "url") },
   vite(7, "inline"),
   vite(6, "inline"),
-  { smoke: true, ...vite(8, "url", tested, "deltalink/testing: ") },
-  vite(6, "inline", tested, "deltalink/testing: "),
+  { smoke: true, ...vite(8, "url", testingApp, "deltalink/testing: ") },
+  vite(6, "inline", testingApp, "deltalink/testing: "),
   {
     parts: [
       ["webpack", "."],
@@ -276,9 +281,9 @@ export const projects = [
         async (project) => {
           const port = await freePort();
           await project.run(`sed 's#"deltalink"#"deltalink/edge-light"#' src/round.js >src/server.js`);
-          await project.run(`${NEWER} opennextjs-cloudflare build`);
+          await project.run(`${NEWER_NODE} opennextjs-cloudflare build`);
           project.origin = await project.start(
-            `${NEWER} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
+            `${NEWER_NODE} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
             port,
           );
           // OpenNext loads the entry for Node, whose error names the one that works.
@@ -341,7 +346,7 @@ export const projects = [
         "file",
         async (project) => {
           const { root, tokens } = await project.world();
-          await project.run(`${NEWER} ENDPOINT=${root} TOKEN=${tokens.delegated} vitest run`);
+          await project.run(`${NEWER_NODE} ENDPOINT=${root} TOKEN=${tokens.delegated} vitest run`);
           return JSON.parse(await project.run("cat result.json"));
         },
       ],
@@ -361,8 +366,8 @@ export const projects = [
     ],
   },
   userTest("vitest", unitTest, [
-    ["Vitest 5 with jsdom and React", "file", `${NEWER} vitest run --environment jsdom`],
-    ["Vitest 5 with happy-dom and React", "file", `${NEWER} vitest run --environment happy-dom`],
+    ["Vitest 5 with jsdom and React", "file", `${NEWER_NODE} vitest run --environment jsdom`],
+    ["Vitest 5 with happy-dom and React", "file", `${NEWER_NODE} vitest run --environment happy-dom`],
   ]),
   userTest("jest", unitTest, [
     ["Jest 30 with jsdom and React", "file", "NODE_OPTIONS=--experimental-vm-modules jest"],
@@ -381,7 +386,7 @@ export const projects = [
     return project.page(await project.serve("dist"));
   }),
   framework("svelte", "SvelteKit 3", async (project) => {
-    await project.run(`${NEWER} vite build`);
+    await project.run(`${NEWER_NODE} vite build`);
     return project.page(await project.serve("build"));
   }),
   {
@@ -393,7 +398,7 @@ export const projects = [
       `Angular 22, ${configuration === "zone" ? "with" : "without"} zone.js`,
       "inline",
       async (project) => {
-        await project.run(`${NEWER} ng build --configuration ${configuration}`);
+        await project.run(`${NEWER_NODE} ng build --configuration ${configuration}`);
         return project.page(await project.serve(`out/${configuration}/browser`));
       },
     ]),
@@ -414,7 +419,7 @@ export const projects = [
             "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir=out",
           );
           const [upload] = output.match(/Total Upload: .*/) ?? [];
-          const uploads = await uploadsOfEdge(project);
+          const uploads = await uploadSizesOfEdge(project);
           const result = await workerd(project, "out", "index.js");
           return { ...result, note: `${upload}; ${uploads}` };
         },

@@ -13,7 +13,10 @@ before(async () => {
 after(() => shared.end());
 
 /** Opens a web page for the unbundled package. `respond` can override some responses. */
-async function page(run, { respond, headers, document = "<!doctype html><title>A page</title>" } = {}) {
+async function inWebPage(
+  run,
+  { respond, headers, document = "<!doctype html><title>A web page</title>" } = {},
+) {
   const own = async (path) =>
     path === "/index.html" ? { status: 200, type: "text/html", body: document } : respond?.(path);
   const server = await serve((path) => join(PACKAGE, path), own, headers);
@@ -41,12 +44,12 @@ const wasm = () => readFile(join(PACKAGE, "deltalink.wasm"));
 const withOtherStamp = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
 const FAILURES = {
   "the file is missing": () => ({ status: 404, type: "text/plain", body: "not found" }),
-  "the server sends an HTML page for every path": () => ({
+  "the server sends HTML for every path": () => ({
     status: 200,
     type: "text/html",
     body: "<!doctype html>",
   }),
-  "an HTML page has the content type of wasm": () => ({
+  "HTML has the content type of wasm": () => ({
     status: 200,
     type: "application/wasm",
     body: "<!doctype html>",
@@ -70,7 +73,7 @@ const FAILURES = {
 
 describe("in a browser", () => {
   test("importing the package requests no wasm and has no effect", async () => {
-    await page(async (opened, server) => {
+    await inWebPage(async (opened, server) => {
       const before = await opened.evaluate(() => Object.getOwnPropertyNames(globalThis));
       await opened.evaluate(() => import("/browser.js"));
       assert.deepEqual(
@@ -83,7 +86,7 @@ describe("in a browser", () => {
   });
 
   test("several calls of init() request the file once and never the copy", async () => {
-    await page(async (opened, server) => {
+    await inWebPage(async (opened, server) => {
       const origins = await opened.evaluate(async () => {
         const { init } = await import("/browser.js");
         return [...(await Promise.all([init(), init()])), await init()];
@@ -98,7 +101,7 @@ describe("in a browser", () => {
 
   for (const [what, failure] of Object.entries(FAILURES)) {
     test(`the copy in JavaScript is loaded if ${what}`, async () => {
-      await page(async (opened) => assert.equal(await load(opened), "inline"), {
+      await inWebPage(async (opened) => assert.equal(await load(opened), "inline"), {
         respond: (path) => (isWasm(path) ? failure() : undefined),
       });
     });
@@ -107,12 +110,12 @@ describe("in a browser", () => {
   test("a wasm with the wrong content type is loaded", async () => {
     const respond = async (path) =>
       isWasm(path) ? { status: 200, type: "application/octet-stream", body: await wasm() } : undefined;
-    await page(async (opened) => assert.equal(await load(opened), "url"), { respond });
+    await inWebPage(async (opened) => assert.equal(await load(opened), "url"), { respond });
   });
 
   test("the copy in JavaScript is loaded if a Content-Security-Policy forbids the request", async () => {
     const headers = { "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'" };
-    await page(
+    await inWebPage(
       async (opened, server) => {
         assert.equal(await load(opened), "inline");
         assert.equal(server.requestedPaths.some(isWasm), false);
@@ -123,7 +126,7 @@ describe("in a browser", () => {
 
   test("the error names a Content-Security-Policy without wasm-unsafe-eval", async () => {
     const headers = { "content-security-policy": "script-src 'self'" };
-    await page(
+    await inWebPage(
       async (opened) => {
         const error = await load(opened);
         assert.equal(error.name, "DeltaError");
@@ -146,7 +149,7 @@ describe("in a browser", () => {
     );
     try {
       await project.run("esbuild src/main.js --bundle --format=esm --outfile=www/main.js");
-      const document = `<!doctype html><title>A page</title><body><script type="module">
+      const document = `<!doctype html><title>A web page</title><body><script type="module">
         const source = await (await fetch("/main.js")).text();
         await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
       </script>`;
@@ -171,7 +174,7 @@ describe("in a browser", () => {
       broken && (isWasm(path) || path === "/inline.js")
         ? { status: 503, type: "text/plain", body: "later" }
         : undefined;
-    await page(
+    await inWebPage(
       async (opened) => {
         const error = await load(opened);
         assert.equal(error.code, "wasm");
@@ -199,7 +202,7 @@ describe("in a browser", () => {
           ? FAILURES["the file is missing"]()
           : undefined;
     for (const [form, given] of Object.entries(forms)) {
-      await page(
+      await inWebPage(
         async (opened, server) => {
           const wasmOrigin = await opened.evaluate(
             `(async () => (await import("/browser.js")).init((${given})()))()`,
@@ -210,7 +213,7 @@ describe("in a browser", () => {
         { respond },
       );
     }
-    await page(
+    await inWebPage(
       async (opened, server) => {
         assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm has the status 404/);
         assert.equal(server.requestedPaths.includes("/inline.js"), false);

@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => shared.end());
 
-const PAGE = { status: 200, type: "text/html", body: "<!doctype html><title>A page</title>" };
+const WEB_PAGE = { status: 200, type: "text/html", body: "<!doctype html><title>A web page</title>" };
 const MISSING = { status: 404, type: "text/plain", body: "not found" };
 const wasmIsMissing = (path) => (path.endsWith(".wasm") ? MISSING : undefined);
 /** The expected result of run() in task.js. */
@@ -28,7 +28,7 @@ async function inWorker(
   { url = `/workers/${kind}.js`, type = "module" } = {},
 ) {
   const respondAll = async (path) => {
-    if (path === "/index.html") return PAGE;
+    if (path === "/index.html") return WEB_PAGE;
     if (!path.startsWith("/workers/")) return respond(path);
     // Workers have no import map.
     const source = await readFile(join(FOLDER, path.slice("/workers/".length)), "utf8");
@@ -104,7 +104,7 @@ test("a classic service worker of one file contains the copy in JavaScript", asy
   }
 });
 
-/** Hosts with an IndexedDB that load the entry for Node. fake-indexeddb takes its place here. */
+/** Hosts with an IndexedDB that load the entry for Node. In these tests it is fake-indexeddb. */
 const PROCESSES = {
   "Electron, whose process has process.versions.electron": "electron.js",
   "a Node service with a polyfill": "polyfill.js",

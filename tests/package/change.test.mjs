@@ -128,8 +128,8 @@ test("the next page waits for the listeners", async () => {
     await until(() => gate.length === page);
     await waitForPendingRequests(fake);
     assert.equal((await requestsOf(world)).length, Math.min(page + 1, 3), "one page is requested ahead");
-    assert.equal(await contacts.count(), page * 10, "this one is committed");
-    assert.equal(other.length, page, "and no listener waits for another");
+    assert.equal(await contacts.count(), page * 10, "the current page is committed");
+    assert.equal(other.length, page, "no listener waits for another");
     gate.at(-1)();
   }
   assert.equal((await syncing).outcome, "complete");
@@ -354,8 +354,8 @@ test("a row that was removed before it is read is omitted, and its removal follo
 test("a store in memory or of the caller opens no channel, and all others are closed", async () => {
   const world = await fake.world({ populate });
   const channels = [];
-  const Real = globalThis.BroadcastChannel;
-  globalThis.BroadcastChannel = class extends Real {
+  const RealChannel = globalThis.BroadcastChannel;
+  globalThis.BroadcastChannel = class extends RealChannel {
     open = true;
     constructor(name) {
       super(name);
@@ -400,7 +400,7 @@ test("a store in memory or of the caller opens no channel, and all others are cl
       channels.length = 0;
     }
   } finally {
-    globalThis.BroadcastChannel = Real;
+    globalThis.BroadcastChannel = RealChannel;
   }
 });
 

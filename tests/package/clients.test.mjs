@@ -1,4 +1,4 @@
-// Each client has its own instance of the wasm. Measures the memory of fifty.
+// Each client has its own instance of the wasm. Measures the memory of fifty clients.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";

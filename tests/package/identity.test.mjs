@@ -13,16 +13,16 @@ const user = {
   upn: "Ann@contoso.example",
 };
 
-/** A client whose requests wait until `release()`; `inFlight` lists those that wait. */
-async function openHolding(options) {
-  const inFlight = [];
+/** Opens a client. Each of its `requests` waits until the test calls the request's `resolve()`. */
+async function openWaiting(options) {
+  const requests = [];
   const respond = (url) =>
-    new Promise((resolve) => inFlight.push({ url, resolve: () => resolve(page([], { delta: "/d" })) }));
+    new Promise((resolve) => requests.push({ url, resolve: () => resolve(page([], { delta: "/d" })) }));
   const client = await clientOf(respond, options);
-  return { client, inFlight };
+  return { client, requests };
 }
 
-/** Two queries under each name of one mailbox. */
+/** Four queries under each name of a mailbox. */
 const queries = (client, names) =>
   names.flatMap((name) => {
     const path = name === "me" ? "/me" : `/users/${name}`;
@@ -46,18 +46,18 @@ for (const [title, options, names] of [
   ["the caller says", { account: "ann@contoso.example" }, ["me", "ann@contoso.example"]],
 ])
   test(`a mailbox has four requests in flight under all its names, as ${title}`, async () => {
-    const { client, inFlight } = await openHolding(options);
+    const { client, requests } = await openWaiting(options);
     const first = client.track("/me/mailFolders/delta").sync();
-    await until(() => inFlight.length === 1);
-    inFlight[0].resolve();
+    await until(() => requests.length === 1);
+    requests[0].resolve();
     await first;
     const rounds = queries(client, names).map((query) => query.sync());
     let most = 0;
     let responded = 1;
     while (responded < rounds.length + 1) {
-      await until(() => inFlight.length > responded);
-      most = Math.max(most, inFlight.length - responded);
-      inFlight[responded].resolve();
+      await until(() => requests.length > responded);
+      most = Math.max(most, requests.length - responded);
+      requests[responded].resolve();
       responded += 1;
     }
     await Promise.all(rounds);
@@ -66,10 +66,10 @@ for (const [title, options, names] of [
   });
 
 test("two mailboxes have four requests in flight each", async () => {
-  const { client, inFlight } = await openHolding({ token: () => jwt(user) });
+  const { client, requests } = await openWaiting({ token: () => jwt(user) });
   const rounds = queries(client, ["me", "bob@contoso.example"]).map((query) => query.sync());
-  await until(() => inFlight.length === 8);
-  for (const { resolve } of inFlight) resolve();
+  await until(() => requests.length === 8);
+  for (const { resolve } of requests) resolve();
   await Promise.all(rounds);
   await client.close();
 });
@@ -112,7 +112,7 @@ test("too many requests in a mailbox restrict it under each name that it may hav
   await Promise.all(later);
   sent("ann@")[0].respond(page([], { next: "/users/ann@contoso.example/mailFolders/delta?page2" }));
   await users("second");
-  assert.equal(sent("page2").length, 0, "three of its requests are in flight, and two are allowed");
+  assert.equal(sent("page2").length, 0, "three requests of this mailbox are in flight, and two are allowed");
   for (const { respond } of sent("ann@").slice(1)) respond(page([], { delta: "/d" }));
   await until(() => sent("page2").length === 1);
   sent("page2")[0].respond(page([], { delta: "/d" }));

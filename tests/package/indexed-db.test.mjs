@@ -14,7 +14,7 @@ const { transaction } = globalThis.IDBDatabase.prototype;
 const { open } = globalThis.IDBFactory.prototype;
 let accounts = 0;
 
-async function client(world) {
+async function openClient(world) {
   const account = `alex ${(accounts += 1)}`;
   return openDelta({
     endpoint: world.root,
@@ -24,7 +24,8 @@ async function client(world) {
   });
 }
 
-const cut = {
+/** The errors of a connection that the browser has closed. */
+const connectionErrors = {
   "Safari in the background": () =>
     new globalThis.DOMException(
       "Connection to Indexed Database server lost. Refresh the page to try again",
@@ -37,18 +38,18 @@ const cut = {
     ),
 };
 
-for (const [browser, failure] of Object.entries(cut)) {
+for (const [browser, failure] of Object.entries(connectionErrors)) {
   test(`a connection that ${browser} closes is opened again and the round continues`, async () => {
     const world = await fake.world({ populate });
-    const delta = await client(world);
-    const contacts = delta.orgContacts();
-    const dead = new WeakSet();
+    const client = await openClient(world);
+    const contacts = client.orgContacts();
+    const closed = new WeakSet();
     let transactions = 0;
     let opened = 0;
     globalThis.IDBDatabase.prototype.transaction = function (...values) {
       // The first connection is lost during the round, without an event.
-      if (opened === 0 && (transactions += 1) > 5) dead.add(this);
-      if (dead.has(this)) throw failure();
+      if (opened === 0 && (transactions += 1) > 5) closed.add(this);
+      if (closed.has(this)) throw failure();
       return transaction.apply(this, values);
     };
     globalThis.IDBFactory.prototype.open = function (...values) {
@@ -64,13 +65,13 @@ for (const [browser, failure] of Object.entries(cut)) {
       globalThis.IDBDatabase.prototype.transaction = transaction;
       globalThis.IDBFactory.prototype.open = open;
     }
-    await delta.close();
+    await client.close();
   });
 }
 
 test("a commit that completed when its connection broke is not a conflict with another tab", async () => {
   const world = await fake.world({ populate });
-  const delta = await client(world);
+  const client = await openClient(world);
   let broken = false;
   globalThis.IDBDatabase.prototype.transaction = function (stores, mode, options) {
     const made = transaction.call(this, stores, mode, options);
@@ -82,7 +83,7 @@ test("a commit that completed when its connection broke is not a conflict with a
     return new Proxy(made, {
       get(target, name) {
         if (name in handlers) return handlers[name];
-        if (name === "error") return broken ? cut["Safari in the background"]() : null;
+        if (name === "error") return broken ? connectionErrors["Safari in the background"]() : null;
         const value = target[name];
         return typeof value === "function" ? value.bind(target) : value;
       },
@@ -93,16 +94,16 @@ test("a commit that completed when its connection broke is not a conflict with a
     });
   };
   try {
-    const contacts = delta.orgContacts();
+    const contacts = client.orgContacts();
     assert.equal((await contacts.sync()).outcome, "complete");
     assert.deepEqual([broken, await contacts.count(), (await requestsOf(world)).length], [true, 30, 3]);
   } finally {
     globalThis.IDBDatabase.prototype.transaction = transaction;
   }
-  await delta.close();
+  await client.close();
 });
 
-test("a database that fails to open is tried again, and the error does not blame a private window", async () => {
+test("a database that fails to open is tried again, and the error does not mention a private window", async () => {
   const world = await fake.world({ populate });
   let refusals = 2;
   globalThis.IDBFactory.prototype.open = function (...values) {
@@ -114,11 +115,11 @@ test("a database that fails to open is tried again, and the error does not blame
     return open.apply(this, values);
   };
   try {
-    const delta = await client(world);
-    assert.equal((await delta.orgContacts().sync()).outcome, "complete");
-    await delta.close();
+    const client = await openClient(world);
+    assert.equal((await client.orgContacts().sync()).outcome, "complete");
+    await client.close();
     refusals = 1000;
-    await assert.rejects(client(world), (error) => {
+    await assert.rejects(openClient(world), (error) => {
       assert.deepEqual([error.code, error.retryable], ["store", true]);
       assert.match(error.message, /Internal error opening backing store/);
       assert.doesNotMatch(error.message, /private window/);
@@ -132,12 +133,12 @@ test("a database that fails to open is tried again, and the error does not blame
 
 test('a connection that stays lost leads to a retryable error with the code "store"', async () => {
   const world = await fake.world({ populate });
-  const delta = await client(world);
+  const client = await openClient(world);
   globalThis.IDBDatabase.prototype.transaction = () => {
-    throw cut["Safari in the background"]();
+    throw connectionErrors["Safari in the background"]();
   };
   try {
-    await assert.rejects(delta.orgContacts().sync(), (error) => {
+    await assert.rejects(client.orgContacts().sync(), (error) => {
       assert.deepEqual([error.code, error.retryable], ["store", true]);
       assert.match(error.message, /Connection to Indexed Database server lost/);
       return true;
@@ -145,13 +146,13 @@ test('a connection that stays lost leads to a retryable error with the code "sto
   } finally {
     globalThis.IDBDatabase.prototype.transaction = transaction;
   }
-  assert.equal((await delta.orgContacts().sync()).outcome, "complete");
-  await delta.close();
+  assert.equal((await client.orgContacts().sync()).outcome, "complete");
+  await client.close();
 });
 
 test("forget() rejects if the store does not open again after a trap, because nothing was deleted", async (t) => {
   const world = await fake.world({ populate });
-  const alex = await client(world);
+  const alex = await openClient(world);
   await alex.orgContacts().sync();
   // An exception of a function of the host passes through the wasm, like a trap.
   const random = t.mock.method(Math, "random", () => {

@@ -25,7 +25,7 @@ async function open(world, more) {
 
 const window = { start: "2026-11-01", end: "2026-12-20" };
 const around = "2026-11-21T00:00:00Z";
-const byId = (items) => items.map(({ id }) => id).sort();
+const idsOf = (items) => items.map(({ id }) => id).sort();
 
 async function collect(items) {
   const all = [];
@@ -66,7 +66,7 @@ test("missing masters are fetched, so that occurrences are complete", async () =
   assert.equal(await events.count(RAW), items.length, "the fetched master is not an item of the mirror");
   const complete = await events.all();
   assert.equal(await events.count(), complete.length);
-  assert.deepEqual(byId(complete), byId(items), "no master is omitted");
+  assert.deepEqual(idsOf(complete), idsOf(items), "no master is omitted");
   const occurrences = complete.filter(({ type }) => type === "occurrence");
   assert.ok(occurrences.length > 0);
   for (const item of occurrences) {
@@ -91,7 +91,7 @@ test("the master of an edited series is fetched again if only its occurrences ar
   const world = await fake.world({ populate: { events: 40, around } });
   const client = await open(world);
   const events = client.events(window);
-  assert.equal((await events.sync()).masters, 0, "the round received them");
+  assert.equal((await events.sync()).masters, 0, "the round received the masters");
   const { seriesMasterId } = (await events.all()).find(({ type }) => type === "occurrence");
   await world.edits({
     collection: "events",
@@ -154,8 +154,8 @@ test("a rolling window is one query, is listed again on another day, and reports
   assert.equal(client.events(options).key, agenda.key);
   const before = await agenda.all(RAW);
   assert.deepEqual(
-    byId(before),
-    byId(await world.table("events", "?start=2026-11-17T23:00:00Z&end=2026-12-01T23:00:00Z")),
+    idsOf(before),
+    idsOf(await world.table("events", "?start=2026-11-17T23:00:00Z&end=2026-12-01T23:00:00Z")),
   );
 
   context.mock.timers.setTime(now + 12 * 3_600_000);
@@ -167,11 +167,11 @@ test("a rolling window is one query, is listed again on another day, and reports
   assert.deepEqual([report.kind, report.resync], ["full", undefined]);
   const after = await agenda.all(RAW);
   assert.deepEqual(
-    byId(after),
-    byId(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")),
+    idsOf(after),
+    idsOf(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")),
   );
-  const left = byId(before).filter((id) => !byId(after).includes(id));
-  const added = byId(after).filter((id) => !byId(before).includes(id));
+  const left = idsOf(before).filter((id) => !idsOf(after).includes(id));
+  const added = idsOf(after).filter((id) => !idsOf(before).includes(id));
   assert.ok(left.length > 0 && added.length > 0);
   assert.deepEqual(
     announced
@@ -240,7 +240,7 @@ test("members arrive in slices and are a set in the mirror, which stays complete
   assert.deepEqual(sorted(await sets()), await tables());
   const [big] = [...(await sets())].sort(([, a], [, b]) => b.length - a.length)[0];
   const members = (await sets()).get(big);
-  assert.ok(members.length > 3, "they came in several slices");
+  assert.ok(members.length > 3, "the members came in several slices");
   await world.edits({
     collection: "groups",
     op: "edit",
@@ -251,11 +251,11 @@ test("members arrive in slices and are a set in the mirror, which stays complete
   assert.deepEqual(sorted(await sets()), await tables());
 
   await groups.reset();
-  const held = await sets();
+  const before = await sets();
   for await (const page of groups.round()) {
     const now = await sets();
     if (!page.last)
-      for (const [id, set] of held)
+      for (const [id, set] of before)
         assert.deepEqual(now.get(id), set, "readers see the old set until the round is complete");
   }
   assert.deepEqual(sorted(await sets()), await tables());
@@ -303,7 +303,7 @@ test("a removal of an unacknowledged id is delivered to its consumer", async () 
     if (change.type === "remove") copy.delete(change.id);
     else copy.set(change.id, change.item);
   }
-  assert.deepEqual([...copy.keys()].sort(), byId(await contacts.all()));
+  assert.deepEqual([...copy.keys()].sort(), idsOf(await contacts.all()));
   assert.equal(copy.has(gone), false);
   assert.deepEqual(
     announced.map(({ type, isNew }) => [type, isNew]),
@@ -347,7 +347,7 @@ test("after the reset of an unreadable record the count is correct and ghosts ar
   await world.edits({ collection: "contacts", op: "remove", id: [...rows.keys()][0] });
   assert.equal((await contacts.sync()).ghosts, 1);
   assert.equal(await contacts.count(), 29);
-  assert.deepEqual(byId(await contacts.all()), byId(await world.table("contacts")));
+  assert.deepEqual(idsOf(await contacts.all()), idsOf(await world.table("contacts")));
   await client.close();
 });
 
@@ -493,8 +493,8 @@ test("a master that changes is announced as changes of its occurrences, and is n
     ({ item }) => item.subject === "Moved to room 7" && item.type === "occurrence",
   );
   assert.deepEqual(
-    [...new Set(byId(changed))],
-    byId(occurrencesOf(all)),
+    [...new Set(idsOf(changed))],
+    idsOf(occurrencesOf(all)),
     "every occurrence, whether its page lists it or not",
   );
   assert.deepEqual(await collect(events.items({ limit: 500 })), await events.all());

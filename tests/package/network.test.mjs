@@ -79,7 +79,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           headers: { "content-type": "text/html" },
         }),
       "protocol",
-      /the body is an HTML page, so a proxy or a sign-in page responded instead of Graph/,
+      /the body is HTML, so a proxy or a sign-in web page responded instead of Graph/,
     ],
     [() => new Response(""), "protocol", /the body is empty/],
     [() => new Response("  \n"), "protocol", /the body is empty/],
@@ -100,7 +100,7 @@ test("bodies that are not from Graph are named in the error", async () => {
     [
       () => new Response("<html>Bad gateway</html>", { status: 502 }),
       "network",
-      /^Graph returned 502 on orgContact \(the body is an HTML page, so a proxy or a sign-in page responded instead of Graph/,
+      /^Graph returned 502 on orgContact \(the body is HTML, so a proxy or a sign-in web page responded instead of Graph/,
     ],
     [
       () =>

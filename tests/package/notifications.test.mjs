@@ -5,10 +5,10 @@ import { DeltaError } from "deltalink";
 import { clientStateFor, handleNotification, nextAlarm } from "deltalink/notifications";
 import { fakeTimers, turn } from "../wait.mjs";
 
-const URL_ = "https://worker.example/notifications";
+const NOTIFICATION_URL = "https://worker.example/notifications";
 const clientState = "a state of the tests";
 const genuine = { subscriptionId: "s1", changeType: "created", clientState };
-const post = (body, init) => new Request(URL_, { method: "POST", body, ...init });
+const post = (body, init) => new Request(NOTIFICATION_URL, { method: "POST", body, ...init });
 const handle = (body, init) => handleNotification(post(body, init), { clientState });
 const send = (...value) => handle(JSON.stringify({ value }));
 
@@ -32,7 +32,7 @@ function chunks(...parts) {
 test("the validation token is returned as plain text, decoded once", async () => {
   const token = "Validation: <b>100 %2B</b> & more";
   const query = encodeURIComponent(token).replaceAll("%20", "+");
-  const request = new Request(`${URL_}?validationToken=${query}`, { method: "POST" });
+  const request = new Request(`${NOTIFICATION_URL}?validationToken=${query}`, { method: "POST" });
   const { response, wake } = await handleNotification(request, { clientState });
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -100,10 +100,12 @@ test("a body that is not a list of notifications is refused", async () => {
   assert.equal((await handle(`${"[".repeat(400_000)}`)).response.status, 400, "nested");
   assert.equal((await handle('{"value":[]}')).response.status, 202);
   for (const method of ["GET", "PUT"]) {
-    const { response } = await handleNotification(new Request(URL_, { method }), { clientState });
+    const { response } = await handleNotification(new Request(NOTIFICATION_URL, { method }), { clientState });
     assert.deepEqual([response.status, response.headers.get("allow")], [405, "POST"]);
   }
-  const { response } = await handleNotification(new Request(URL_, { method: "POST" }), { clientState });
+  const { response } = await handleNotification(new Request(NOTIFICATION_URL, { method: "POST" }), {
+    clientState,
+  });
   assert.equal(response.status, 400, "no body");
 });
 
@@ -179,21 +181,22 @@ test("the client state of a name is its HMAC, and needs a long secret", async ()
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 const DAY = 86_400_000;
 const failed = (code, fields) => new DeltaError("a message", { code, ...fields });
-const later = (error, attempts, random = 1) => {
+/** The reason for the next alarm, and the time until it. */
+const alarmAfter = (error, attempts, random = 1) => {
   const { at, reason } = nextAlarm(error, attempts, { now: NOW, random });
   return [reason, at - NOW];
 };
 
 test("the wait after a failure doubles up to half an hour, and jitter shortens it by at most half", () => {
   const error = failed("network", { retryable: true });
-  const waits = Array.from({ length: 12 }, (_, n) => later(error, n + 1)[1]);
+  const waits = Array.from({ length: 12 }, (_, n) => alarmAfter(error, n + 1)[1]);
   assert.deepEqual(waits.slice(0, 4), [5000, 10_000, 20_000, 40_000]);
   assert.deepEqual(waits.slice(9), [1_800_000, 1_800_000, 1_800_000]);
-  assert.deepEqual(later(error, 1, 0), ["back-off", 2500]);
-  assert.deepEqual(later(error, 1, 0.5), ["back-off", 3750]);
+  assert.deepEqual(alarmAfter(error, 1, 0), ["back-off", 2500]);
+  assert.deepEqual(alarmAfter(error, 1, 0.5), ["back-off", 3750]);
   assert.equal(nextAlarm(error, 3, { now: NOW, random: 1, base: 40, cap: 100 }).at - NOW, 100);
   for (const attempts of [0, -1, NaN, undefined, Infinity, 1e9]) {
-    const [, wait] = later(error, attempts);
+    const [, wait] = alarmAfter(error, attempts);
     assert.ok(wait >= 5000 && wait <= 1_800_000, `${attempts}: ${wait}`);
   }
   const { at } = nextAlarm(error, 1);
@@ -202,24 +205,24 @@ test("the wait after a failure doubles up to half an hour, and jitter shortens i
 
 test("Graph's Retry-After is the earliest time, unless it is more than a day ahead", () => {
   const throttled = (ms) => failed("throttled", { retryable: true, retryAt: new Date(NOW + ms) });
-  assert.deepEqual(later(throttled(90_000), 1), ["retry-after", 90_000]);
-  assert.deepEqual(later(throttled(1000), 1), ["back-off", 5000]);
-  assert.deepEqual(later(throttled(DAY), 1), ["retry-after", DAY]);
+  assert.deepEqual(alarmAfter(throttled(90_000), 1), ["retry-after", 90_000]);
+  assert.deepEqual(alarmAfter(throttled(1000), 1), ["back-off", 5000]);
+  assert.deepEqual(alarmAfter(throttled(DAY), 1), ["retry-after", DAY]);
   for (const absurd of [DAY + 1, 8e15 - NOW, NaN, -DAY])
-    assert.deepEqual(later(throttled(absurd), 1), ["back-off", 5000]);
+    assert.deepEqual(alarmAfter(throttled(absurd), 1), ["back-off", 5000]);
   // As it arrives from another object, or from JSON.
   const { message, ...fields } = JSON.parse(JSON.stringify(throttled(90_000)));
-  assert.deepEqual(later({ message, ...fields }, 1), ["retry-after", 90_000]);
+  assert.deepEqual(alarmAfter({ message, ...fields }, 1), ["retry-after", 90_000]);
 });
 
 test("an error that only people resolve is tried again rarely, and one of a queue soon", () => {
   for (const code of ["interaction", "claims", "unauthorized", "forbidden", "account"])
-    assert.deepEqual(later(failed(code), 1), ["needs-user", 320_000], code);
-  assert.deepEqual(later(failed("bad-request"), 1), ["failed", 320_000]);
-  assert.deepEqual(later(failed("not-supported"), 9), ["failed", 1_800_000]);
-  assert.deepEqual(later(failed("not-found", { gone: true }), 1), ["gone", 320_000]);
-  assert.deepEqual(later(failed("not-found"), 20), ["gone", DAY]);
+    assert.deepEqual(alarmAfter(failed(code), 1), ["needs-user", 320_000], code);
+  assert.deepEqual(alarmAfter(failed("bad-request"), 1), ["failed", 320_000]);
+  assert.deepEqual(alarmAfter(failed("not-supported"), 9), ["failed", 1_800_000]);
+  assert.deepEqual(alarmAfter(failed("not-found", { gone: true }), 1), ["gone", 320_000]);
+  assert.deepEqual(alarmAfter(failed("not-found"), 20), ["gone", DAY]);
   const system = Object.assign(new Error("x"), { code: "ECONNRESET" });
   for (const error of [new Error("the queue is overloaded"), system, "x", undefined, null, 7])
-    assert.deepEqual(later(error, 2), ["back-off", 10_000]);
+    assert.deepEqual(alarmAfter(error, 2), ["back-off", 10_000]);
 });

@@ -61,12 +61,12 @@ test("the longer of two concurrent throttles is stored", async () => {
     clear: async () => {},
   };
   const waits = [1, 60];
-  const both = event();
+  const bothInFlight = event();
   let requests = 0;
   // Responds only when both requests are in flight.
   const fetch = async () => {
-    if ((requests += 1) === 2) both.fire();
-    await both.fired;
+    if ((requests += 1) === 2) bothInFlight.fire();
+    await bothInFlight.fired;
     return new Response("", { status: 429, headers: { "Retry-After": String(waits.shift() ?? 1) } });
   };
   const client = await openDelta({
@@ -131,44 +131,43 @@ test("a stored throttle that is too long or from the future is ignored", async (
   }
 });
 
-/** A `fetch` that counts the requests in flight. */
-function counting(ms) {
-  const seen = { most: 0, now: 0, total: 0 };
-  seen.fetch = async (url, init) => {
-    seen.now += 1;
-    seen.most = Math.max(seen.most, seen.now);
-    seen.total += 1;
+/** Returns a `fetch` with a delay, and the counts of its requests. */
+function countingFetch(ms) {
+  const counts = { maximum: 0, inFlight: 0 };
+  const slowFetch = async (url, init) => {
+    counts.inFlight += 1;
+    counts.maximum = Math.max(counts.maximum, counts.inFlight);
     try {
       const response = await fetch(url, init);
       await delayed(ms);
       return response;
     } finally {
-      seen.now -= 1;
+      counts.inFlight -= 1;
     }
   };
-  return seen;
+  return { fetch: slowFetch, counts };
 }
 
 test("at most four requests of a mailbox are in flight, and queries alternate", async () => {
   const world = await fake.world({ populate: { ...populate, events: 60 } });
-  const seen = counting(10);
-  const client = await open(world, { fetch: seen.fetch });
-  const queries = Array.from({ length: 12 }, (_, at) => client.events({ ...weeks, name: `q${at}` }));
+  const { fetch, counts } = countingFetch(10);
+  const client = await open(world, { fetch });
+  const queries = Array.from({ length: 12 }, (_, index) => client.events({ ...weeks, name: `q${index}` }));
   const pages = [];
   await Promise.all(
-    queries.map(async (query, at) => {
-      for await (const page of query.round()) pages.push([at, page.index]);
+    queries.map(async (query, index) => {
+      for await (const page of query.round()) pages.push([index, page.index]);
     }),
   );
-  assert.equal(seen.most, 4);
+  assert.equal(counts.maximum, 4);
   // No query gets its second page before all queries have their first one.
   const firsts = pages
     .slice(0, 12)
-    .map(([at]) => at)
+    .map(([index]) => index)
     .sort((one, other) => one - other);
   assert.deepEqual(
     firsts,
-    queries.map((_, at) => at),
+    queries.map((_, index) => index),
   );
   await client.close();
 });
@@ -185,22 +184,22 @@ test("after a throttle the concurrency of a mailbox grows by one per response", 
   // For each request: the number in flight, and the number of successful responses before it.
   const begun = [];
   let inFlight = 0;
-  let good = 0;
+  let successes = 0;
   const watching = async (url, init) => {
     inFlight += 1;
-    begun.push([inFlight, good]);
+    begun.push([inFlight, successes]);
     try {
       const response = await fetch(url, init);
       // Waits until every other permitted request has begun.
       await waitForPendingRequests(fake);
-      good += response.status === 200 ? 1 : 0;
+      successes += response.status === 200 ? 1 : 0;
       return response;
     } finally {
       inFlight -= 1;
     }
   };
   const client = await open(world, { fetch: watching });
-  const queries = Array.from({ length: 8 }, (_, at) => client.events({ ...weeks, name: `q${at}` }));
+  const queries = Array.from({ length: 8 }, (_, index) => client.events({ ...weeks, name: `q${index}` }));
   const rounds = queries.map((query) => query.sync());
   await Promise.all(queries.map((query) => statusUntil(query, ({ phase }) => phase === "waiting")));
   const before = begun.length;

@@ -2,32 +2,32 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { windowAt } from "../../pkg-template/window.js";
 
-const at = (spec, now) => windowAt(spec, Date.parse(now)).split("/");
+const windowOn = (options, now) => windowAt(options, Date.parse(now)).split("/");
 
 test("a window goes from the first midnight to that after the last day", () => {
-  assert.deepEqual(at({ daysBack: 7, daysAhead: 30, timeZone: "UTC" }, "2026-11-21T15:00:00Z"), [
+  assert.deepEqual(windowOn({ daysBack: 7, daysAhead: 30, timeZone: "UTC" }, "2026-11-21T15:00:00Z"), [
     "2026-11-14T00:00:00.000Z",
     "2026-12-22T00:00:00.000Z",
   ]);
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "UTC" }, "2026-11-21T00:00:00Z"), [
+  assert.deepEqual(windowOn({ daysBack: 0, daysAhead: 0, timeZone: "UTC" }, "2026-11-21T00:00:00Z"), [
     "2026-11-21T00:00:00.000Z",
     "2026-11-22T00:00:00.000Z",
   ]);
 });
 
 test("a window has the days of its time zone", () => {
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, "2026-11-21T23:30:00Z"), [
-    "2026-11-21T23:00:00.000Z",
-    "2026-11-22T23:00:00.000Z",
-  ]);
   assert.deepEqual(
-    at({ daysBack: 0, daysAhead: 0, timeZone: "America/Los_Angeles" }, "2026-11-21T05:00:00Z"),
+    windowOn({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, "2026-11-21T23:30:00Z"),
+    ["2026-11-21T23:00:00.000Z", "2026-11-22T23:00:00.000Z"],
+  );
+  assert.deepEqual(
+    windowOn({ daysBack: 0, daysAhead: 0, timeZone: "America/Los_Angeles" }, "2026-11-21T05:00:00Z"),
     ["2026-11-20T08:00:00.000Z", "2026-11-21T08:00:00.000Z"],
   );
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Asia/Kolkata" }, "2026-11-21T18:29:59Z"), [
-    "2026-11-20T18:30:00.000Z",
-    "2026-11-21T18:30:00.000Z",
-  ]);
+  assert.deepEqual(
+    windowOn({ daysBack: 0, daysAhead: 0, timeZone: "Asia/Kolkata" }, "2026-11-21T18:29:59Z"),
+    ["2026-11-20T18:30:00.000Z", "2026-11-21T18:30:00.000Z"],
+  );
 });
 
 test("a window is constant during a day and moves at midnight, even on a clock change", () => {
@@ -56,11 +56,11 @@ test("a window is constant during a day and moves at midnight, even on a clock c
 test("if a clock change skips midnight, the day begins after it", () => {
   // Chile, 2026-09-06: after 23:59:59 comes 01:00.
   const zone = "America/Santiago";
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-06T12:00:00Z"), [
+  assert.deepEqual(windowOn({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-06T12:00:00Z"), [
     "2026-09-06T04:00:00.000Z",
     "2026-09-07T03:00:00.000Z",
   ]);
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-05T12:00:00Z"), [
+  assert.deepEqual(windowOn({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-05T12:00:00Z"), [
     "2026-09-05T04:00:00.000Z",
     "2026-09-06T04:00:00.000Z",
   ]);

@@ -1,5 +1,5 @@
 // Runs whole rounds with Microsoft's own JavaScript client, to show that the fake Graph is not
-// tailored to deltalink. Tests named "known" describe faults of that client.
+// tailored to deltalink. Tests named "known" describe limitations of Microsoft's client.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client, PageIterator } from "@microsoft/microsoft-graph-client";
@@ -22,7 +22,7 @@ function clientOf(world) {
   return Client.initWithMiddleware({ middleware });
 }
 
-/** Runs one round with its PageIterator. Resolves to the received items and the deltaLink. */
+/** Runs one round with the client's PageIterator. Resolves to the items and the deltaLink. */
 async function round(client, path, { query, prefer, stopAfter = Infinity } = {}) {
   const headers = prefer ? { Prefer: prefer } : {};
   let request = client.api(path).headers(headers);
@@ -50,7 +50,7 @@ const kinds = [
   ],
 ];
 
-for (const [collection, path, options, table] of kinds) {
+for (const [collection, path, options, tableQuery] of kinds) {
   test(`a first and an incremental round of ${collection} with PageIterator give the items of the table`, async () => {
     const world = await fake.world({
       populate: { [collection]: 40, around: "2026-11-21T00:00:00Z" },
@@ -60,7 +60,7 @@ for (const [collection, path, options, table] of kinds) {
     const copy = new Map();
     const first = await round(client, path, options);
     apply(copy, first.items);
-    const ids = async () => (await world.table(collection, table)).map(({ id }) => id).sort();
+    const ids = async () => (await world.table(collection, tableQuery)).map(({ id }) => id).sort();
     assert.deepEqual([...copy.keys()].sort(), await ids());
     await world.edits({ collection, op: "random", count: 9 });
     const second = await round(client, first.deltaLink, { prefer: options.prefer });
@@ -88,7 +88,7 @@ test("known: PageIterator does not notice pages that repeat under new links", as
   const world = await fake.world({ populate: { contacts: 25 } });
   await world.faults({ match: { kind: "next" }, times: null, fault: { name: "livelock", cycle: 1 } });
   const { items, deltaLink } = await round(clientOf(world), "/contacts/delta", { stopAfter: 500 });
-  assert.equal(items.length, 500, "it would never end");
+  assert.equal(items.length, 500, "the round would never end");
   assert.equal(deltaLink, undefined);
 });
 

@@ -1,5 +1,5 @@
-// The other clients only send requests to https://graph.microsoft.com. This `fetch` sends them to a
-// world of the fake Graph.
+// Microsoft's and PnP's clients only send requests to https://graph.microsoft.com. This `fetch` sends
+// them to a world of the fake Graph.
 const GRAPH = "https://graph.microsoft.com/v1.0";
 
 /** A `fetch` that maps the address of Graph to a world, and the links of its responses back. */

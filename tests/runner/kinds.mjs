@@ -32,7 +32,11 @@ export function check(name, command, more = {}) {
 
 /** Tests of `cargo test`. `notes` turns the output into lines that the runner prints. */
 export function cargo(name, command, more = {}) {
-  return { name, ...more, run: async (log) => counted(name, await run(command, log), readCargo, more.notes) };
+  return {
+    name,
+    ...more,
+    run: async (log) => resultOf(name, await run(command, log), readCargo, more.notes),
+  };
 }
 
 /** Tests of `node --test`. */
@@ -44,12 +48,12 @@ export function node(name, command, more = {}) {
     ...suite,
     run: async (log) => {
       const ended = await run(`node --test --test-reporter=tap ${command}`, log, variables);
-      return counted(name, ended, read, more.notes);
+      return resultOf(name, ended, read, more.notes);
     },
   };
 }
 
-function counted(name, { code, output }, read, notes = () => []) {
+function resultOf(name, { code, output }, read, notes = () => []) {
   const tests = read(output);
   const failed = tests.some(({ outcome }) => outcome === "failed");
   // A program that fails without a failed test, or before its last test, counts as a failed test.
@@ -58,12 +62,12 @@ function counted(name, { code, output }, read, notes = () => []) {
   }
   if (code === 0 && tests.length === 0)
     tests.push({ name, outcome: "failed", message: "the suite ran no test" });
-  const real =
+  const corpusTest =
     isCorpusMissing &&
     tests.find((test) => /every_real_response/.test(test.name) && test.outcome === "passed");
-  if (!real) return { tests, notes: notes(output) };
-  real.outcome = "skipped";
-  return { tests, notes: [...notes(output), `skipped: ${real.name}, there is no corpus at ${corpus}`] };
+  if (!corpusTest) return { tests, notes: notes(output) };
+  corpusTest.outcome = "skipped";
+  return { tests, notes: [...notes(output), `skipped: ${corpusTest.name}, there is no corpus at ${corpus}`] };
 }
 
 const ENGINES = [
@@ -152,7 +156,7 @@ export function engines({ quick, budgets }) {
       // Runs all programs, even after one that failed.
       for (const program of programs) {
         const ended = await run(`${before}wasm-bindgen-test-runner ${program}`, log, variables);
-        results.push(counted(`${name}, ${program.match(/([^/]+)-\w+\.wasm$/)[1]}`, ended, readCargo));
+        results.push(resultOf(`${name}, ${program.match(/([^/]+)-\w+\.wasm$/)[1]}`, ended, readCargo));
       }
       const tests = results.flatMap((result) => result.tests);
       counts.check(name, engine, tests);

@@ -21,7 +21,7 @@ export function classesOf({ event, isAllDay, isCancelled }: Entry): string {
   return `shows-${known}${isAllDay ? " all-day" : ""}${isCancelled ? " cancelled" : ""}`;
 }
 
-/** The text for a screen reader of what a box in a grid shows by its place and its look. */
+/** What a box in a grid shows by its position and style, as text for screen readers. */
 export const notesOf = (entry: Entry): string =>
   [
     ...(entry.isAllDay || entry.days > 1 ? timesOf(entry) : []),
@@ -89,10 +89,10 @@ export function EventDialog({ id, onClose }: { id: string; onClose: () => void }
   if (!event)
     return (
       <Dialog title="This event is gone" onClose={onClose}>
-        <p>It was deleted, or is no longer in the days that this page keeps.</p>
+        <p>It was deleted, or is no longer in the days that this app keeps.</p>
       </Dialog>
     );
-  // In the zone of the user it may begin a day earlier or later than in its own.
+  // In the zone of the user, the event may begin a day earlier or later than in its own zone.
   const date = event.start?.dateTime?.slice(0, 10) ?? today();
   const around = { from: addDays(date, -1), to: addDays(date, 1) };
   const day = agenda([event], around, zone).find(({ entries }) => entries.length > 0);

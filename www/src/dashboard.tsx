@@ -16,7 +16,7 @@ import { Overview } from "./overview";
 import { RecordingsView, startedAt } from "./recordings-view";
 import type { ViewId } from "./rounds";
 import { SearchDialog, ShortcutsDialog, useShortcuts } from "./search-dialog";
-import type { Reader, Session } from "./session";
+import type { Session, TokenKind } from "./session";
 import { Button, Choices } from "./ui";
 import { markedInWords } from "./view";
 
@@ -61,7 +61,7 @@ export function Dashboard(props: DashboardProps) {
   const { history } = session;
   const client = useDeltaClient();
   const route = useRoute();
-  const [reader, setReader] = useState<Reader>("app");
+  const [tokenKind, setTokenKind] = useState<TokenKind>("app");
   const [onlyMarked, setOnlyMarked] = useState<ViewId>();
   const [openEvent, setOpenEvent] = useState<string>();
   const [search, setSearch] = useState("");
@@ -83,7 +83,7 @@ export function Dashboard(props: DashboardProps) {
   const recordings = useCollection({
     ...shared,
     id: "recordings",
-    query: client && session.recordings?.[reader],
+    query: client && session.recordings?.[tokenKind],
     titleOf: (recording) => `Recording of ${startedAt(recording)}`,
   });
   const collections = useMemo(() => ({ calendar, contacts, recordings }), [calendar, contacts, recordings]);
@@ -124,9 +124,9 @@ export function Dashboard(props: DashboardProps) {
 
   const demo = session.kind === "demo" ? (session as DemoSession) : undefined;
   const actionFor = (view: Collection<unknown>) => (error: DeltaError) => {
-    if (demo && view.id === "recordings" && error.code === "forbidden" && reader === "delegated")
+    if (demo && view.id === "recordings" && error.code === "forbidden" && tokenKind === "delegated")
       return (
-        <Button className="primary" onClick={() => setReader("app")}>
+        <Button className="primary" onClick={() => setTokenKind("app")}>
           Read with an app-only token
         </Button>
       );
@@ -139,11 +139,11 @@ export function Dashboard(props: DashboardProps) {
     return undefined;
   };
   // After a change of the token, a round shows what the new one can read.
-  const isFirstReader = useRef(true);
+  const isFirstTokenKind = useRef(true);
   useEffect(() => {
-    if (!isFirstReader.current) void recordings.sync();
-    isFirstReader.current = false;
-  }, [reader]);
+    if (!isFirstTokenKind.current) void recordings.sync();
+    isFirstTokenKind.current = false;
+  }, [tokenKind]);
 
   const viewProps = (view: Collection<unknown>) => ({
     history,
@@ -173,14 +173,14 @@ export function Dashboard(props: DashboardProps) {
                 control={
                   demo && (
                     <Choices
-                      name="reader"
+                      name="token-kind"
                       legend="Read recordings with"
-                      value={reader}
+                      value={tokenKind}
                       options={[
                         ["app", "an app-only token"],
                         ["delegated", "the signed-in user’s"],
                       ]}
-                      onChange={setReader}
+                      onChange={setTokenKind}
                     />
                   )
                 }

@@ -1,5 +1,5 @@
 // The parts of the demo panel that stay as the user sets them: two sliders, and the switches of the
-// faults. The fake Graph has their state, so that a reload and a second tab show it too.
+// faults. The fake Graph stores their state, so that a reload and a second tab show it too.
 import { useEffect, useId, useRef, useState } from "react";
 import { duration, messageOf, number } from "./text";
 import type { Conditions, LastingFault, World } from "./world";
@@ -36,8 +36,8 @@ export function useConditions(world: World): ConditionsState {
       let text = "";
       const fail = (error: unknown) => void (text = messageOf(error));
       await make?.().catch(fail);
-      // Reads the state of the fake Graph, because the panel shows another one if the change has
-      // failed. If a later change is pending, that one reads it.
+      // Reads the state of the fake Graph, because the panel already shows the change, even if it
+      // has failed. If a later change is pending, that one reads the state.
       if (isLast()) {
         const read = world.conditions();
         await read.then((now) => isLast() && setConditions(now)).catch(fail);
@@ -113,8 +113,8 @@ interface SliderProps {
 
 function Slider({ label, values, value, format, onChange }: SliderProps) {
   const id = useId();
-  const at = values.findIndex((one) => one >= (value ?? 0));
-  const position = at < 0 ? values.length - 1 : at;
+  const index = values.findIndex((candidate) => candidate >= (value ?? 0));
+  const position = index < 0 ? values.length - 1 : index;
   const text = value === undefined ? "…" : format(value);
   return (
     <div className="slider">

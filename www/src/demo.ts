@@ -1,9 +1,9 @@
-// The demo: a session on a fake Graph, which the server of the dashboard has. In the static build
+// The demo: a session on a fake Graph, which is part of the dashboard's server. In the static build
 // the fake Graph runs in the web page; the ordinary build contains none of its code.
 import { openDelta, type TokenFunction } from "deltalink";
 import { HttpWorld } from "./http-world";
 import { History } from "./rounds";
-import type { Reader, Session } from "./session";
+import type { Session, TokenKind } from "./session";
 import { settings } from "./settings";
 import type { User, World } from "./world";
 
@@ -41,7 +41,7 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
   const me = user === undefined || IS_STATIC ? await defaultUser(world) : await world.user();
   let requiresSignIn = false;
   const source =
-    (kind: Reader): TokenFunction =>
+    (kind: TokenKind): TokenFunction =>
     ({ reason }) => {
       if (requiresSignIn && kind === "delegated" && (reason === "unauthorized" || reason === "claims"))
         throw new InteractionRequired();

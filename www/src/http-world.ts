@@ -2,7 +2,7 @@
 // dashboard.
 import type { FakeFaults } from "deltalink/testing";
 import type { ViewId } from "./rounds";
-import type { Reader } from "./session";
+import type { TokenKind } from "./session";
 import { type Conditions, CONTENT, type Edit, type LastingFault, LATENCY, SEED } from "./world";
 import { TABLES, type User, type World } from "./world";
 
@@ -16,7 +16,7 @@ interface Rule {
 export class HttpWorld implements World {
   readonly id: string;
   readonly #user: string | undefined;
-  readonly #tokens = new Map<Reader, Promise<string>>();
+  readonly #tokens = new Map<TokenKind, Promise<string>>();
   #ensured: Promise<void> | undefined;
 
   /** `user`: the address of the user, by default the one of the world. */
@@ -107,7 +107,7 @@ export class HttpWorld implements World {
   }
 
   /** Returns a token, which is stored for this tab, so that a reload needs no new one. */
-  async token(kind: Reader, mustRenew: boolean): Promise<string> {
+  async token(kind: TokenKind, mustRenew: boolean): Promise<string> {
     let failure: unknown;
     await this.#ensure().catch((error: unknown) => (failure = error));
     const stored = mustRenew ? null : sessionStorage.getItem(this.#storageKey(kind));
@@ -121,7 +121,7 @@ export class HttpWorld implements World {
     return pending;
   }
 
-  async #requestToken(kind: Reader): Promise<string> {
+  async #requestToken(kind: TokenKind): Promise<string> {
     const hasUser = this.#user !== undefined;
     // The first delegated token creates the account, so it is requested before an app-only token.
     if (kind === "app" && hasUser) await this.token("delegated", false);
@@ -133,7 +133,7 @@ export class HttpWorld implements World {
     return token;
   }
 
-  #storageKey(kind: Reader): string {
+  #storageKey(kind: TokenKind): string {
     return `deltalink.token ${this.id} ${this.#user ?? ""} ${kind}`;
   }
 

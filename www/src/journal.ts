@@ -27,7 +27,7 @@ export class Journal {
     this.#name = name;
   }
 
-  /** Runs `work` while no other call of this function does, in this tab and in others. */
+  /** Runs `work` exclusively: calls of this function run one at a time, in all tabs. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     // Only secure contexts have Web Locks. Without them, tabs do not wait for each other.
     const alone = () => navigator.locks?.request(this.#name, work) ?? work();

@@ -8,7 +8,7 @@
 import { type FakeFaults, type FakeGraph, fakeGraph } from "deltalink/testing";
 import { type Call, type Entry, Journal } from "./journal";
 import type { ViewId } from "./rounds";
-import type { Reader } from "./session";
+import type { TokenKind } from "./session";
 import { type Conditions, CONTENT, type Edit, type LastingFault, LATENCY, SEED } from "./world";
 import { TABLES, type User, type World } from "./world";
 
@@ -29,7 +29,7 @@ const BEGIN = "begin";
 
 /** The copy of the world in this tab. Its methods are the calls of the journal. */
 class Copy {
-  readonly tokens: Partial<Record<Reader, string>> = {};
+  readonly tokens: Partial<Record<TokenKind, string>> = {};
   readonly faults = new Map<string, () => void>();
   latency = LATENCY;
   bandwidth: number | null = null;
@@ -60,7 +60,7 @@ class Copy {
     return this.graph.fetch(url, { headers, ...(signal && { signal }) });
   }
 
-  token(kind: Reader): string {
+  token(kind: TokenKind): string {
     const source = kind === "app" ? this.graph.appToken : this.graph.token;
     // Any reason but `start` makes a new token.
     const token = source({ reason: "unauthorized" });
@@ -148,7 +148,7 @@ export class LocalWorld implements World {
     return (await this.#current()).graph.user;
   }
 
-  async token(kind: Reader, mustRenew: boolean): Promise<string> {
+  async token(kind: TokenKind, mustRenew: boolean): Promise<string> {
     const stored = (await this.#current()).tokens[kind];
     if (stored !== undefined && !mustRenew) return stored;
     return (await this.#call("token", [kind])).result as string;

@@ -3,7 +3,7 @@ import type { CallRecording, DeltaClient, DeltaQuery } from "deltalink";
 import type { History } from "./rounds";
 
 /** The kind of token that reads the recordings: an app-only one, or the one of the user. */
-export type Reader = "app" | "delegated";
+export type TokenKind = "app" | "delegated";
 
 export interface Session {
   kind: "demo" | "microsoft365";
@@ -12,7 +12,7 @@ export interface Session {
   client: DeltaClient;
   history: History;
   /** The recordings, read by each kind of token. Undefined if this session cannot read them. */
-  recordings: Record<Reader, DeltaQuery<CallRecording>> | undefined;
+  recordings: Record<TokenKind, DeltaQuery<CallRecording>> | undefined;
   /** Lets the user sign in, so that waiting rounds continue. Call it from a click. */
   signInAgain(claims: string | undefined): Promise<void>;
   /** Closes the session and keeps the stored data. */

@@ -42,6 +42,7 @@ export const redirectUri = (): string => new URL("auth.html", document.baseURI).
 const scopesOf = ({ cloud }: SignInConfig): string[] =>
   ["Calendars.Read", "OrgContact.Read.All"].map((scope) => `${clouds[cloud].graph}/${scope}`);
 
+/** Returns the configuration in the URL of the web page, or else the stored one. */
 export function storedConfig(parameters: URLSearchParams): SignInConfig | undefined {
   const clientId = parameters.get("clientId");
   const tenant = parameters.get("tenant");

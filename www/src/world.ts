@@ -2,7 +2,7 @@
 // (http-world.ts), and in the web page in the static build (local-world.ts).
 import type { FakeFaults } from "deltalink/testing";
 import type { ViewId } from "./rounds";
-import type { Reader } from "./session";
+import type { TokenKind } from "./session";
 
 export interface User {
   id: string;
@@ -49,7 +49,7 @@ export interface World {
   readonly fetch?: typeof fetch;
   /** The user of the world. */
   user(): Promise<User>;
-  token(kind: Reader, mustRenew: boolean): Promise<string>;
+  token(kind: TokenKind, mustRenew: boolean): Promise<string>;
   /** Returns the ids of the items that have changed. */
   edit(view: ViewId, edit: Edit): Promise<string[]>;
   /** Makes the next request of a collection fail. */

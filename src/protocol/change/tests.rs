@@ -10,7 +10,7 @@ const INCREMENTAL: ApplyMode<'static> = ApplyMode {
     round: 2,
     started_at: Instant::from_millis(0.0),
     page_index: 0,
-    full: false,
+    is_full_round: false,
     format: ItemFormat { dialect: Dialect::Removed, minimal: false, slices: false, never_whole: false },
     has_mirror: true,
     has_consumer: false,
@@ -198,7 +198,7 @@ fn a_minimal_item_keeps_absent_properties_and_sets_null_ones() {
 
 #[test]
 fn a_full_round_replaces_a_row_at_its_first_item_even_if_minimal() {
-    let mode = ApplyMode { full: true, ..MINIMAL };
+    let mode = ApplyMode { is_full_round: true, ..MINIMAL };
     let entry = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": "m"})))];
     let first = apply(entry(), vec![row(1, json!({"id": "a", "stale": 1}))], mode);
     assert_eq!(first.put, [("a".into(), Row::new(2, json!({"id": "a", "mail": "m"})))]);
@@ -245,7 +245,7 @@ fn a_feed_delivers_every_entry() {
     assert!(applied.put.is_empty() && applied.remove.is_empty());
     assert_eq!(applied.changes.len(), 2);
     assert!(matches!(applied.changes.first(), Some(Change::Upsert { partial: true, .. })));
-    let full = pass_through(entries(), ApplyMode { full: true, ..MINIMAL });
+    let full = pass_through(entries(), ApplyMode { is_full_round: true, ..MINIMAL });
     assert!(
         matches!(full.changes.first(), Some(Change::Upsert { partial: true, .. })),
         "only the first item of an id is complete, and a feed cannot know which one that is"
@@ -335,7 +335,7 @@ fn an_incremental_round_merges_slices_into_the_set_and_keeps_it_without_one() {
 
 #[test]
 fn a_full_round_stages_the_sets_until_it_is_complete() {
-    let full = ApplyMode { full: true, ..SLICED };
+    let full = ApplyMode { is_full_round: true, ..SLICED };
     let old = Row {
         sets: vec!["members".into()],
         ..Row::new(1, json!({"id": "g", "stale": 1, "members": [member("a")]}))
@@ -366,7 +366,7 @@ fn a_full_round_stages_the_sets_until_it_is_complete() {
 
 #[test]
 fn a_set_that_a_full_round_did_not_receive_is_removed_at_its_end_and_an_equal_set_is_unchanged() {
-    let full = ApplyMode { full: true, ..SLICED };
+    let full = ApplyMode { is_full_round: true, ..SLICED };
     let old = || Row {
         sets: vec!["members".into()],
         ..Row::new(1, json!({"id": "g", "members": [member("a"), member("b")]}))

@@ -244,11 +244,12 @@ impl QueryBuilder {
         // A first request that starts from a token does not list everything.
         let is_token =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
-        let full = !self.params.iter().any(|(name, _, _)| is_token(name)) && !self.path.contains("(token=");
+        let has_full_rounds =
+            !self.params.iter().any(|(name, _, _)| is_token(name)) && !self.path.contains("(token=");
         let workload =
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
         let is_outlook = workload == Workload::Outlook;
-        if is_outlook && !full {
+        if is_outlook && !has_full_rounds {
             return bad_request(
                 "options.query must not start from a token here, because Outlook does not support \
                 that; leave the token out: the first round lists everything",
@@ -300,7 +301,7 @@ impl QueryBuilder {
             min_page_size: if is_event { MIN_EVENTS_PAGE_SIZE } else { MIN_PAGE_SIZE },
             workload,
             mailbox,
-            masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
+            masters_path: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
             window: options.window,
             page_size: options.page_size.or(options.top).filter(|_| page_size_by != PageSize::Fixed),
             page_size_by,
@@ -314,9 +315,9 @@ impl QueryBuilder {
             key_prefer: self.key_prefer,
             minimal: self.minimal || self.resource.is_some_and(|resource| resource.sends_partial_items),
             lists_all: !lists_part && self.resource.is_none_or(|resource| resource.lists_all),
-            full,
-            refresh: if full { refresh } else { None },
-            mirror: !options.feed,
+            has_full_rounds,
+            refresh: if has_full_rounds { refresh } else { None },
+            has_mirror: !options.feed,
             name: options.name,
         })
     }

@@ -3,7 +3,7 @@
 use crate::protocol::time::Duration;
 
 /// The options of the four calls. Each call takes some of them: `EventsOptions`,
-/// `OrgContactsOptions`, `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
+/// `OrgContactsOptions`, `CallRecordingsOptions` and `TrackOptions` of `query-options.d.ts`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// Distinguishes two queries that are otherwise equal.

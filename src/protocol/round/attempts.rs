@@ -190,7 +190,7 @@ impl Round {
         floor: Option<Duration>,
         mut failure: Box<Error>,
         now: Instant,
-        chance: f64,
+        random: f64,
     ) -> Step {
         if reason != WaitReason::Throttled && self.leave_location() {
             // The request for the query itself must also wait as long as Graph asks for.
@@ -209,7 +209,7 @@ impl Round {
         {
             return self.skip_master(now);
         }
-        let wait = back_off(&self.config.policy, self.attempts.failures, floor, chance);
+        let wait = back_off(&self.config.policy, self.attempts.failures, floor, random);
         let max_attempts = if reason == WaitReason::Malformed {
             MAX_MALFORMED_ATTEMPTS.min(self.config.policy.attempts)
         } else {
@@ -275,7 +275,7 @@ impl Round {
         no_response: NoResponse,
         message: String,
         now: Instant,
-        chance: f64,
+        random: f64,
     ) -> Step {
         let (reason, message) = match no_response {
             NoResponse::Offline => {
@@ -303,11 +303,11 @@ impl Round {
                 )
             }
         };
-        self.retry(reason, None, Error::retryable(Code::Network, message), now, chance)
+        self.retry(reason, None, Error::retryable(Code::Network, message), now, random)
     }
 
     /// A successful response that is not a page: tries again.
-    pub(super) fn malformed(&mut self, why: &Malformed, now: Instant, chance: f64) -> Step {
+    pub(super) fn malformed(&mut self, why: &Malformed, now: Instant, random: f64) -> Step {
         if *why == Malformed::NoLink && self.omit_top() {
             return self.sign_in(TokenReason::Next);
         }
@@ -315,7 +315,7 @@ impl Round {
             "Graph's response is not a page of a delta query: {}; the stored link is untouched",
             why.message()
         );
-        self.retry(WaitReason::Malformed, None, Error::retryable(Code::Protocol, message), now, chance)
+        self.retry(WaitReason::Malformed, None, Error::retryable(Code::Protocol, message), now, random)
     }
 
     /// Lists again without `$top`, once: with it, Graph may leave out the nextLink of recordings
@@ -323,8 +323,10 @@ impl Round {
     fn omit_top(&mut self) -> bool {
         let query = &self.config.query;
         let is_artifact = |resource: &Resource| ["callRecording", "callTranscript"].contains(&resource.name);
-        let is_affected =
-            query.has_top() && query.full && !self.omits_top && query.resource.is_some_and(is_artifact);
+        let is_affected = query.has_top()
+            && query.has_full_rounds
+            && !self.omits_top
+            && query.resource.is_some_and(is_artifact);
         if is_affected {
             self.omits_top = true;
             if self.target != Target::Query {
@@ -339,9 +341,9 @@ impl Round {
 
     /// The token source asks to be called later: waits, or ends the round. The wait does not affect
     /// the throttling scope.
-    pub(super) fn token_source_busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
+    pub(super) fn token_source_busy(&mut self, until: Instant, now: Instant, random: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let wait = back_off(&self.config.policy, self.attempts.failures, plausible(until - now), chance);
+        let wait = back_off(&self.config.policy, self.attempts.failures, plausible(until - now), random);
         if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {
             return self.sleep(wait, WaitReason::Server, now);
         }

@@ -120,7 +120,7 @@ impl Round {
             _ => String::new(),
         };
         let age = match self.record.synced_at {
-            Some(at) if code == Code::Forbidden && self.config.query.mirror => {
+            Some(at) if code == Code::Forbidden && self.config.query.has_mirror => {
                 format!("; the mirror is as of {}", format_iso(at))
             }
             _ => String::new(),

@@ -22,7 +22,7 @@ const MASTERS_PER_SAVE: usize = 32;
 const BACKLOG_DIVISOR: usize = 8;
 
 impl Round {
-    pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
+    pub(super) fn page(&mut self, link: Link, now: Instant, random: f64) -> Step {
         if let Err(failure) = self.config.endpoint.admit(link.url()) {
             return self.fail(failure, now);
         }
@@ -39,7 +39,7 @@ impl Round {
                 None,
                 Error::retryable(Code::Livelock, message),
                 now,
-                chance,
+                random,
             );
         }
         let had_failures = self.attempts.tries > 1;
@@ -203,7 +203,7 @@ impl Round {
         }
         let known: HashSet<&str> = self.record.unacknowledged.iter().map(String::as_str).collect();
         new_ids.retain(|id| !known.contains(id.as_str()));
-        if self.config.has_consumer && self.config.query.mirror && !new_ids.is_empty() {
+        if self.config.has_consumer && self.config.query.has_mirror && !new_ids.is_empty() {
             let mut saved = self.record.next_revision();
             saved.unacknowledged.append(new_ids);
             record.revision = saved.next_revision().revision;
@@ -227,7 +227,7 @@ impl Round {
             // A sweep is needed for rows of older full rounds, and to publish staged sets.
             let is_full = self.position.kind == Kind::Full;
             mark_listed(&mut record, now);
-            if self.config.query.mirror && is_full && (self.position.generation > 1 || record.staged) {
+            if self.config.query.has_mirror && is_full && (self.position.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
             } else {
                 finish(&mut record);

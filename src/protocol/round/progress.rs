@@ -85,7 +85,7 @@ impl Round {
             (self.record.no_progress_pages, self.record.empty_pages) = (0, 0);
             return self.sign_in(TokenReason::Next);
         }
-        if self.record.restarted || !self.config.query.full {
+        if self.record.restarted || !self.config.query.has_full_rounds {
             // The next round gets the same number of pages again: the service may have recovered by
             // then.
             let has_counts =

@@ -7,9 +7,9 @@ use crate::protocol::record::{Kind, Phase, Record};
 use crate::protocol::time::{Duration, Instant};
 
 impl Round {
-    pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: Instant, chance: f64) -> Step {
+    pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: Instant, random: f64) -> Step {
         match record {
-            None => self.record = Record::new(now, chance),
+            None => self.record = Record::new(now, random),
             Some(record) => self.set_record(*record),
         }
         // A round may load the record a second time, and then starts again.
@@ -104,7 +104,7 @@ impl Round {
     }
 
     pub(super) fn start_full(&mut self) {
-        self.position.kind = if self.config.query.full { Kind::Full } else { Kind::Incremental };
+        self.position.kind = if self.config.query.has_full_rounds { Kind::Full } else { Kind::Incremental };
         self.position.generation = self.record.generation.saturating_add(1);
         self.position.round_number =
             self.record.next_round_number().max(self.position.round_number.saturating_add(1));

@@ -10,20 +10,20 @@ use crate::protocol::time::{Duration, Instant};
 
 /// The maximum number of resets within a day without a complete round.
 pub(super) const MAX_RESETS: usize = 3;
-/// A full round after a reset is delayed at random by up to this many first back-offs: a service
-/// that resets many queries at once would otherwise get all their first requests at once
+/// A full round after a reset is delayed at random, by at most this multiple of the first back-off:
+/// a service that resets many queries at once would otherwise get all their first requests at once
 /// (graph-facts 4).
 const RESYNC_SPREAD: f64 = 2.0;
 /// After this many consecutive rounds with a final refusal of the link, the round falls back.
 const MAX_REFUSALS: u32 = 3;
-/// The number of rounds that ended with 402 or 403 on the link after which the next one requests
-/// the query itself.
+/// After this many rounds that ended with 402 or 403 on the link, the next round requests the query
+/// itself.
 const MAX_FORBIDDEN_ROUNDS: usize = 3;
 /// The minimum time between two of these rounds.
 const MIN_FORBIDDEN_INTERVAL: Duration = Duration::HOUR;
 
 impl Round {
-    pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, chance: f64) -> Step {
+    pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, random: f64) -> Step {
         self.report.add_failed_request(refusal.request_id.as_ref());
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.wait(now);
@@ -33,16 +33,16 @@ impl Round {
         match verdict {
             Verdict::SignIn => self.renew_token(refusal, now),
             Verdict::Throttled => {
-                self.retry(WaitReason::Throttled, floor, self.refusal_error(refusal), now, chance)
+                self.retry(WaitReason::Throttled, floor, self.refusal_error(refusal), now, random)
             }
             Verdict::Server => {
                 if matches!(refusal.status, 408 | 503 | 504) {
                     self.shrink_page_size();
                 }
-                self.retry(WaitReason::Server, floor, self.refusal_error(refusal), now, chance)
+                self.retry(WaitReason::Server, floor, self.refusal_error(refusal), now, random)
             }
             Verdict::Resync => {
-                let spread = self.config.policy.base * (RESYNC_SPREAD * chance);
+                let spread = self.config.policy.base * (RESYNC_SPREAD * random);
                 let floor = floor.unwrap_or_default();
                 let continuation = Continuation::Resync(Box::new(refusal.clone()), spread);
                 self.store_throttle((now + floor).min(Instant::LAST), continuation, now)
@@ -75,7 +75,7 @@ impl Round {
 
     /// Whether the stored link is abandoned because it was forbidden too often.
     pub(super) fn link_is_forbidden(&self) -> bool {
-        self.config.query.full && self.record.forbidden_times.len() >= MAX_FORBIDDEN_ROUNDS
+        self.config.query.has_full_rounds && self.record.forbidden_times.len() >= MAX_FORBIDDEN_ROUNDS
     }
 
     /// Graph refuses the request for good: ends the round. Refusals of a link are counted; at the
@@ -99,7 +99,7 @@ impl Round {
         if start.is_some() {
             self.position.fallback = Fallback::StartLink;
             self.start_incremental(start);
-        } else if self.config.query.full {
+        } else if self.config.query.has_full_rounds {
             if self.recent_resets(now).len() >= MAX_RESETS {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
@@ -121,7 +121,7 @@ impl Round {
     }
 
     pub(super) fn resync(&mut self, refusal: &Refusal, spread: Duration, now: Instant) -> Step {
-        if !self.config.query.full {
+        if !self.config.query.has_full_rounds {
             let message = "Graph no longer accepts the stored link. This query starts from a token, so it \
                 cannot list what changed since: reset() starts from that token again and leaves a gap; a \
                 query without the token lists everything";

@@ -234,7 +234,7 @@ impl LiveQuery {
         message: Message,
         tab: &Tab,
         now: Instant,
-        chance: f64,
+        random: f64,
         actions: &mut Vec<Action>,
     ) {
         match message {
@@ -254,7 +254,7 @@ impl LiveQuery {
                     }
                 }
             }
-            Message::Plan(plan) => self.follow(from, plan, tab, now, chance, actions),
+            Message::Plan(plan) => self.follow(from, plan, tab, now, random, actions),
             Message::Sync => {
                 self.reset_growth();
                 // A follower remembers the request: it may become the leader.
@@ -283,7 +283,7 @@ impl LiveQuery {
         plan: Plan,
         tab: &Tab,
         now: Instant,
-        chance: f64,
+        random: f64,
         actions: &mut Vec<Action>,
     ) {
         if self.role != Role::Follower {
@@ -299,7 +299,7 @@ impl LiveQuery {
         let own = self.own_interval(tab);
         let next = plan.next_at.or_else(|| own.map(|own| now + own));
         self.check_at =
-            next.zip(own).map(|(next, own)| (next.max(now + RESPONSE_TIMEOUT) + own * 0.1 * chance).ceil());
+            next.zip(own).map(|(next, own)| (next.max(now + RESPONSE_TIMEOUT) + own * 0.1 * random).ceil());
         let is_new_leader = self.plan.as_ref().is_none_or(|(leader, _)| *leader != from);
         let should_hand_over = tab.is_visible && !plan.is_visible;
         if is_new_leader || should_hand_over {
@@ -343,7 +343,7 @@ impl LiveQuery {
         end: &RoundEnd,
         tab: &Tab,
         now: Instant,
-        chance: f64,
+        random: f64,
         actions: &mut Vec<Action>,
     ) {
         self.is_running = false;
@@ -353,7 +353,7 @@ impl LiveQuery {
             self.ended_at = Some(now);
             self.settle(true, actions);
         }
-        self.jitter = 0.9 + 0.2 * chance;
+        self.jitter = 0.9 + 0.2 * random;
         self.retry_at = end.retry_at.map(|at| at.min(now + MAX_RETRY_AFTER));
         match end.error.as_deref() {
             None if end.has_changes => (self.unchanged_rounds, self.failures) = (0, 0),
@@ -387,7 +387,7 @@ impl LiveQuery {
 
     /// Runs the due action: leaves the query, checks a silent leader or steals its lock, or ends a
     /// hand-over.
-    pub(super) fn tick(&mut self, tab: &Tab, now: Instant, chance: f64, actions: &mut Vec<Action>) {
+    pub(super) fn tick(&mut self, tab: &Tab, now: Instant, random: f64, actions: &mut Vec<Action>) {
         // The clock may have been set back.
         self.ended_at = self.ended_at.map(|at| at.min(now));
         if self.leave_at.is_some_and(|at| at <= now) {
@@ -406,7 +406,7 @@ impl LiveQuery {
                     self.steal_at.get_or_insert(now + RESPONSE_TIMEOUT);
                     let own = self.own_interval(tab);
                     self.check_at =
-                        own.map(|own| (now + RESPONSE_TIMEOUT + own * (1.0 + 0.1 * chance)).ceil());
+                        own.map(|own| (now + RESPONSE_TIMEOUT + own * (1.0 + 0.1 * random)).ceil());
                 }
             }
             Role::HandingOver { to, until: Some(until) } if *until <= now => {

@@ -11,47 +11,47 @@ const EVERY: f64 = 60_000.0;
 const START: f64 = 1_795_000_000_000.0;
 
 /// One tab: its schedule and its clock.
-struct Bench {
+struct Harness {
     schedule: Schedule,
     now: Instant,
-    chance: f64,
+    random: f64,
 }
 
-impl Bench {
+impl Harness {
     fn new(id: &str, has_peers: bool) -> Self {
         Self {
             schedule: Schedule::new(id.to_owned(), has_peers),
             now: Instant::from_millis(START),
-            chance: 0.5,
+            random: 0.5,
         }
     }
 
     /// A tab whose host has no locks, with a live query that has started its first round.
     fn alone() -> Self {
-        let mut bench = Self::new("a", false);
-        assert!(has_start(&bench.start(QUERY, EVERY, Hidden::Slow)));
-        bench
+        let mut harness = Self::new("a", false);
+        assert!(has_start(&harness.start(QUERY, EVERY, Hidden::Slow)));
+        harness
     }
 
     /// A tab that leads among others, and has ended a round with a change.
     fn leader() -> Self {
-        let mut bench = Self::new("a", true);
-        bench.start(QUERY, EVERY, Hidden::Slow);
-        assert!(has_start(&bench.step(Input::LockGranted { key: key() })));
-        bench.end_round(changed());
-        bench
+        let mut harness = Self::new("a", true);
+        harness.start(QUERY, EVERY, Hidden::Slow);
+        assert!(has_start(&harness.step(Input::LockGranted { key: key() })));
+        harness.end_round(changed());
+        harness
     }
 
     /// A tab that follows a visible leader `b`, whose next round is due in a minute.
     fn follower() -> Self {
-        let mut bench = Self::new("a", true);
-        bench.start(QUERY, EVERY, Hidden::Slow);
-        bench.plan("b", &Plan { next_at: Some(bench.now + ms(EVERY)), ..plan() });
-        bench
+        let mut harness = Self::new("a", true);
+        harness.start(QUERY, EVERY, Hidden::Slow);
+        harness.plan("b", &Plan { next_at: Some(harness.now + ms(EVERY)), ..plan() });
+        harness
     }
 
     fn step(&mut self, input: Input) -> Vec<Action> {
-        self.schedule.step(input, self.now, self.chance)
+        self.schedule.step(input, self.now, self.random)
     }
 
     fn start(&mut self, key: &str, every: f64, hidden: Hidden) -> Vec<Action> {
@@ -115,7 +115,7 @@ fn has_start(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::StartRound { .. }))
 }
 
-fn has_theft(actions: &[Action]) -> bool {
+fn steals_lock(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::StealLock { .. }))
 }
 
@@ -138,51 +138,51 @@ fn messages_of(actions: &[Action]) -> Vec<&Message> {
 
 #[test]
 fn the_first_round_starts_at_once_and_the_next_one_after_the_interval() {
-    let mut bench = Bench::alone();
-    assert_eq!(bench.timer(), None);
-    bench.end_round(changed());
-    assert_eq!(bench.timer(), Some(EVERY));
-    assert!(has_start(&bench.fire()));
+    let mut harness = Harness::alone();
+    assert_eq!(harness.timer(), None);
+    harness.end_round(changed());
+    assert_eq!(harness.timer(), Some(EVERY));
+    assert!(has_start(&harness.fire()));
 }
 
 #[test]
 fn a_mirror_that_was_synced_a_moment_ago_waits_for_the_rest_of_the_interval() {
-    let mut bench = Bench::new("a", false);
+    let mut harness = Harness::new("a", false);
     let options = LiveOptions { every: ms(EVERY), hidden: Hidden::Slow };
-    let synced_at = Some(bench.now - ms(20_000.0));
-    assert!(!has_start(&bench.step(Input::Start { key: key(), handle: 1, options, synced_at })));
-    assert_eq!(bench.timer(), Some(40_000.0));
+    let synced_at = Some(harness.now - ms(20_000.0));
+    assert!(!has_start(&harness.step(Input::Start { key: key(), handle: 1, options, synced_at })));
+    assert_eq!(harness.timer(), Some(40_000.0));
 }
 
 #[test]
 fn an_end_in_the_future_counts_as_now() {
-    let mut bench = Bench::new("a", false);
+    let mut harness = Harness::new("a", false);
     let options = LiveOptions { every: ms(EVERY), hidden: Hidden::Slow };
-    let synced_at = Some(bench.now + Duration::DAY);
-    bench.step(Input::Start { key: key(), handle: 1, options, synced_at });
-    assert_eq!(bench.timer(), Some(EVERY));
+    let synced_at = Some(harness.now + Duration::DAY);
+    harness.step(Input::Start { key: key(), handle: 1, options, synced_at });
+    assert_eq!(harness.timer(), Some(EVERY));
 }
 
 #[test]
 fn jitter_moves_the_interval_by_ten_percent() {
-    for (chance, factor) in [(0.0, 0.9), (1.0, 1.1)] {
-        let mut bench = Bench::alone();
-        bench.chance = chance;
-        bench.end_round(changed());
-        assert_eq!(bench.timer(), Some(EVERY * factor));
+    for (random, factor) in [(0.0, 0.9), (1.0, 1.1)] {
+        let mut harness = Harness::alone();
+        harness.random = random;
+        harness.end_round(changed());
+        assert_eq!(harness.timer(), Some(EVERY * factor));
     }
 }
 
 #[test]
 fn the_interval_doubles_with_each_round_without_changes_up_to_eight_times() {
-    let mut bench = Bench::alone();
+    let mut harness = Harness::alone();
     for factor in [2.0, 4.0, 8.0, 8.0, 8.0] {
-        bench.end_round(RoundEnd::default());
-        assert_eq!(bench.timer(), Some(EVERY * factor));
-        assert!(has_start(&bench.fire()));
+        harness.end_round(RoundEnd::default());
+        assert_eq!(harness.timer(), Some(EVERY * factor));
+        assert!(has_start(&harness.fire()));
     }
-    bench.end_round(changed());
-    assert_eq!(bench.timer(), Some(EVERY));
+    harness.end_round(changed());
+    assert_eq!(harness.timer(), Some(EVERY));
 }
 
 #[test]
@@ -194,102 +194,102 @@ fn activity_of_the_user_resets_the_interval_and_starts_a_round_only_if_one_is_du
         Input::Thaw,
     ];
     for activity in activities {
-        let mut bench = Bench::alone();
+        let mut harness = Harness::alone();
         for _ in 0..3 {
-            bench.end_round(RoundEnd::default());
-            bench.fire();
+            harness.end_round(RoundEnd::default());
+            harness.fire();
         }
-        bench.end_round(RoundEnd::default());
-        assert!(!has_start(&bench.step(activity.clone())), "{activity:?}");
-        assert_eq!(bench.timer(), Some(EVERY), "{activity:?}");
-        bench.now += ms(2.0 * EVERY);
-        assert!(has_start(&bench.step(activity.clone())), "{activity:?}");
+        harness.end_round(RoundEnd::default());
+        assert!(!has_start(&harness.step(activity.clone())), "{activity:?}");
+        assert_eq!(harness.timer(), Some(EVERY), "{activity:?}");
+        harness.now += ms(2.0 * EVERY);
+        assert!(has_start(&harness.step(activity.clone())), "{activity:?}");
     }
 }
 
 #[test]
 fn hidden_tabs_run_rounds_ten_times_less_often_or_none() {
-    let mut bench = Bench::alone();
-    bench.end_round(changed());
-    bench.hide();
-    assert_eq!(bench.timer(), Some(EVERY * 10.0));
-    let mut bench = Bench::new("a", false);
-    bench.start(QUERY, EVERY, Hidden::Pause);
-    bench.end_round(changed());
-    bench.hide();
-    assert_eq!(bench.timer(), None);
-    bench.now += ms(EVERY);
-    assert!(has_start(&bench.step(Input::Visibility { is_visible: true })));
+    let mut harness = Harness::alone();
+    harness.end_round(changed());
+    harness.hide();
+    assert_eq!(harness.timer(), Some(EVERY * 10.0));
+    let mut harness = Harness::new("a", false);
+    harness.start(QUERY, EVERY, Hidden::Pause);
+    harness.end_round(changed());
+    harness.hide();
+    assert_eq!(harness.timer(), None);
+    harness.now += ms(EVERY);
+    assert!(has_start(&harness.step(Input::Visibility { is_visible: true })));
 }
 
 #[test]
 fn the_shortest_interval_and_the_mildest_rule_of_all_tabs_apply() {
-    let mut bench = Bench::leader();
-    bench.ping("b", 20_000.0, Hidden::Pause, false);
-    assert_eq!(bench.timer(), Some(20_000.0));
-    bench.hide();
-    assert_eq!(bench.timer(), Some(200_000.0), "one tab asks for slow rounds");
-    bench.receive("b", Message::Bye);
-    assert_eq!(bench.timer(), Some(EVERY * 10.0));
+    let mut harness = Harness::leader();
+    harness.ping("b", 20_000.0, Hidden::Pause, false);
+    assert_eq!(harness.timer(), Some(20_000.0));
+    harness.hide();
+    assert_eq!(harness.timer(), Some(200_000.0), "one tab asks for slow rounds");
+    harness.receive("b", Message::Bye);
+    assert_eq!(harness.timer(), Some(EVERY * 10.0));
 }
 
 #[test]
 fn the_group_is_visible_while_one_tab_is() {
-    let mut bench = Bench::leader();
-    bench.ping("b", EVERY, Hidden::Slow, true);
-    bench.hide();
-    assert_eq!(bench.timer(), Some(EVERY));
+    let mut harness = Harness::leader();
+    harness.ping("b", EVERY, Hidden::Slow, true);
+    harness.hide();
+    assert_eq!(harness.timer(), Some(EVERY));
 }
 
 #[test]
 fn failures_back_off_to_fifteen_minutes() {
-    let mut bench = Bench::alone();
+    let mut harness = Harness::alone();
     for interval in [2.0, 4.0, 8.0, 15.0, 15.0] {
-        bench.end_round(failed("network"));
-        assert_eq!(bench.timer(), Some(interval * 60_000.0));
-        assert!(has_start(&bench.fire()));
+        harness.end_round(failed("network"));
+        assert_eq!(harness.timer(), Some(interval * 60_000.0));
+        assert!(has_start(&harness.fire()));
     }
-    bench.end_round(changed());
-    assert_eq!(bench.timer(), Some(EVERY));
+    harness.end_round(changed());
+    assert_eq!(harness.timer(), Some(EVERY));
 }
 
 #[test]
 fn an_interval_of_more_than_fifteen_minutes_is_not_shortened_by_failures() {
-    let mut bench = Bench::new("a", false);
-    bench.start(QUERY, 3_600_000.0, Hidden::Slow);
-    bench.end_round(failed("forbidden"));
-    assert_eq!(bench.timer(), Some(3_600_000.0));
+    let mut harness = Harness::new("a", false);
+    harness.start(QUERY, 3_600_000.0, Hidden::Slow);
+    harness.end_round(failed("forbidden"));
+    assert_eq!(harness.timer(), Some(3_600_000.0));
 }
 
 #[test]
 fn a_throttled_query_waits_until_graph_allows_the_next_request() {
-    let mut bench = Bench::alone();
-    let retry_at = Some(bench.now + ms(600_000.0));
-    bench.end_round(RoundEnd { retry_at, ..failed("throttled") });
-    assert_eq!(bench.timer(), Some(600_000.0));
-    assert!(!has_start(&bench.step(Input::Focus)));
-    let retry_at = Some(bench.now + Duration::from_millis(1e18));
-    bench.end_round(RoundEnd { retry_at, ..failed("throttled") });
-    assert_eq!(bench.timer(), Some(Duration::DAY.as_millis()), "a Retry-After of many years");
+    let mut harness = Harness::alone();
+    let retry_at = Some(harness.now + ms(600_000.0));
+    harness.end_round(RoundEnd { retry_at, ..failed("throttled") });
+    assert_eq!(harness.timer(), Some(600_000.0));
+    assert!(!has_start(&harness.step(Input::Focus)));
+    let retry_at = Some(harness.now + Duration::from_millis(1e18));
+    harness.end_round(RoundEnd { retry_at, ..failed("throttled") });
+    assert_eq!(harness.timer(), Some(Duration::DAY.as_millis()), "a Retry-After of many years");
 }
 
 #[test]
 fn a_conflict_is_not_a_failure() {
-    let mut bench = Bench::alone();
-    bench.end_round(failed("conflict"));
-    assert_eq!(bench.timer(), Some(EVERY));
+    let mut harness = Harness::alone();
+    harness.end_round(failed("conflict"));
+    assert_eq!(harness.timer(), Some(EVERY));
 }
 
 #[test]
 fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
     for code in ["interaction", "claims"] {
-        let mut bench = Bench::alone();
-        bench.start("other", EVERY, Hidden::Slow);
-        bench.step(Input::RoundEnded { key: "other".to_owned(), end: changed() });
-        bench.end_round(failed(code));
-        assert_eq!(bench.timer(), None);
-        assert!(!has_start(&bench.step(Input::Focus)));
-        let actions = bench.step(Input::SignedIn);
+        let mut harness = Harness::alone();
+        harness.start("other", EVERY, Hidden::Slow);
+        harness.step(Input::RoundEnded { key: "other".to_owned(), end: changed() });
+        harness.end_round(failed(code));
+        assert_eq!(harness.timer(), None);
+        assert!(!has_start(&harness.step(Input::Focus)));
+        let actions = harness.step(Input::SignedIn);
         let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
         assert_eq!(started, 2);
     }
@@ -297,48 +297,48 @@ fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
 
 #[test]
 fn without_network_no_round_is_due_until_it_is_back() {
-    let mut bench = Bench::alone();
-    bench.end_round(failed("offline"));
-    bench.step(Input::Network { is_online: false });
-    assert_eq!(bench.timer(), None);
-    bench.now += ms(EVERY);
-    assert!(has_start(&bench.step(Input::Network { is_online: true })));
+    let mut harness = Harness::alone();
+    harness.end_round(failed("offline"));
+    harness.step(Input::Network { is_online: false });
+    assert_eq!(harness.timer(), None);
+    harness.now += ms(EVERY);
+    assert!(has_start(&harness.step(Input::Network { is_online: true })));
 }
 
 #[test]
 fn sync_now_starts_a_round_under_every_condition() {
     let conditions = [Input::Network { is_online: false }, Input::Visibility { is_visible: false }];
     for condition in conditions {
-        let mut bench = Bench::alone();
-        bench.end_round(changed());
-        bench.step(condition);
-        assert!(has_start(&bench.step(Input::SyncNow { key: key() })));
-        let actions = bench.end_round(changed());
+        let mut harness = Harness::alone();
+        harness.end_round(changed());
+        harness.step(condition);
+        assert!(has_start(&harness.step(Input::SyncNow { key: key() })));
+        let actions = harness.end_round(changed());
         assert!(actions.contains(&Action::Synced { key: key(), is_local: true }));
     }
 }
 
 #[test]
 fn sync_now_joins_the_round_that_runs() {
-    let mut bench = Bench::alone();
-    assert!(!has_start(&bench.step(Input::SyncNow { key: key() })));
-    let actions = bench.end_round(changed());
+    let mut harness = Harness::alone();
+    assert!(!has_start(&harness.step(Input::SyncNow { key: key() })));
+    let actions = harness.end_round(changed());
     assert!(actions.contains(&Action::Synced { key: key(), is_local: true }));
     assert!(!has_start(&actions));
 }
 
 #[test]
 fn a_round_that_was_stopped_does_not_settle_sync_now() {
-    let mut bench = Bench::alone();
-    bench.step(Input::SyncNow { key: key() });
-    let actions = bench.end_round(failed("aborted"));
+    let mut harness = Harness::alone();
+    harness.step(Input::SyncNow { key: key() });
+    let actions = harness.end_round(failed("aborted"));
     assert!(!actions.contains(&Action::Synced { key: key(), is_local: true }));
     assert!(has_start(&actions), "the round that syncNow() asked for starts again");
 }
 
 #[test]
 fn a_tab_runs_four_rounds_at_once_and_each_query_gets_its_turn() {
-    let mut bench = Bench::new("a", false);
+    let mut harness = Harness::new("a", false);
     let keys: Vec<String> = (0..6).map(|number| format!("q{number}")).collect();
     let mut started = Vec::new();
     let mut collect = |actions: Vec<Action>| {
@@ -349,18 +349,18 @@ fn a_tab_runs_four_rounds_at_once_and_each_query_gets_its_turn() {
         }
     };
     for key in &keys {
-        collect(bench.start(key, 5000.0, Hidden::Slow));
-        bench.now += ms(10.0);
+        collect(harness.start(key, 5000.0, Hidden::Slow));
+        harness.now += ms(10.0);
     }
     for key in &keys {
-        collect(bench.step(Input::RoundEnded { key: key.clone(), end: changed() }));
+        collect(harness.step(Input::RoundEnded { key: key.clone(), end: changed() }));
     }
     assert_eq!(started, keys);
 }
 
 #[test]
 fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
-    let mut bench = Bench::new("a", false);
+    let mut harness = Harness::new("a", false);
     let mut running: VecDeque<String> = VecDeque::new();
     let mut starts = Vec::new();
     let mut collect = |now: Instant, actions: &[Action], running: &mut VecDeque<String>| {
@@ -372,15 +372,15 @@ fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
         }
     };
     for number in 0..40 {
-        let actions = bench.start(&number.to_string(), 5000.0, Hidden::Slow);
-        collect(bench.now, &actions, &mut running);
+        let actions = harness.start(&number.to_string(), 5000.0, Hidden::Slow);
+        collect(harness.now, &actions, &mut running);
     }
     for _ in 0..400 {
         let actions = match running.pop_front() {
-            Some(key) => bench.step(Input::RoundEnded { key, end: changed() }),
-            None => bench.fire(),
+            Some(key) => harness.step(Input::RoundEnded { key, end: changed() }),
+            None => harness.fire(),
         };
-        collect(bench.now, &actions, &mut running);
+        collect(harness.now, &actions, &mut running);
     }
     let most = starts
         .iter()
@@ -391,66 +391,66 @@ fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
 
 #[test]
 fn all_rounds_are_due_after_the_machine_was_asleep() {
-    let mut bench = Bench::alone();
+    let mut harness = Harness::alone();
     for _ in 0..4 {
-        bench.end_round(RoundEnd::default());
-        bench.fire();
+        harness.end_round(RoundEnd::default());
+        harness.fire();
     }
-    bench.end_round(RoundEnd::default());
-    bench.start("soon", 100_000.0, Hidden::Slow);
-    bench.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
-    assert_eq!(bench.timer(), Some(100_000.0));
-    bench.now += ms(210_000.0);
-    let actions = bench.step(Input::Timer);
+    harness.end_round(RoundEnd::default());
+    harness.start("soon", 100_000.0, Hidden::Slow);
+    harness.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
+    assert_eq!(harness.timer(), Some(100_000.0));
+    harness.now += ms(210_000.0);
+    let actions = harness.step(Input::Timer);
     let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
     assert_eq!(started, 2);
 }
 
 #[test]
 fn a_timer_that_a_hidden_tab_delays_is_not_a_sleep() {
-    let mut bench = Bench::alone();
+    let mut harness = Harness::alone();
     for _ in 0..4 {
-        bench.end_round(RoundEnd::default());
-        bench.fire();
+        harness.end_round(RoundEnd::default());
+        harness.fire();
     }
-    bench.end_round(RoundEnd::default());
-    bench.start("soon", 5000.0, Hidden::Slow);
-    bench.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
-    bench.now += ms(60_000.0);
-    let actions = bench.step(Input::Timer);
+    harness.end_round(RoundEnd::default());
+    harness.start("soon", 5000.0, Hidden::Slow);
+    harness.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
+    harness.now += ms(60_000.0);
+    let actions = harness.step(Input::Timer);
     let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
     assert_eq!(started, 1);
 }
 
 #[test]
 fn a_tab_leaves_a_query_a_second_after_its_last_handle_was_stopped() {
-    let mut bench = Bench::leader();
-    bench.step(Input::Stop { key: key(), handle: 1 });
-    assert_eq!(bench.timer(), Some(1000.0));
-    let actions = bench.fire();
+    let mut harness = Harness::leader();
+    harness.step(Input::Stop { key: key(), handle: 1 });
+    assert_eq!(harness.timer(), Some(1000.0));
+    let actions = harness.fire();
     assert!(actions.contains(&Action::Leave { key: key() }));
     assert_eq!(messages_of(&actions), [&Message::Bye]);
-    assert_eq!(bench.timer(), None);
+    assert_eq!(harness.timer(), None);
 }
 
 #[test]
 fn a_handle_that_starts_within_a_second_keeps_the_query_without_a_message() {
-    let mut bench = Bench::leader();
-    bench.step(Input::Stop { key: key(), handle: 1 });
-    bench.now += ms(900.0);
+    let mut harness = Harness::leader();
+    harness.step(Input::Stop { key: key(), handle: 1 });
+    harness.now += ms(900.0);
     let options = LiveOptions { every: ms(EVERY), hidden: Hidden::Slow };
-    let actions = bench.step(Input::Start { key: key(), handle: 2, options, synced_at: None });
+    let actions = harness.step(Input::Start { key: key(), handle: 2, options, synced_at: None });
     assert!(!has_start(&actions));
     assert!(!actions.contains(&Action::Leave { key: key() }));
-    assert_eq!(bench.timer(), Some(EVERY - 900.0));
+    assert_eq!(harness.timer(), Some(EVERY - 900.0));
 }
 
 #[test]
 fn a_round_that_sync_now_ran_with_a_new_token_ends_the_pause_for_a_sign_in() {
-    let mut bench = Bench::alone();
-    bench.end_round(failed("interaction"));
-    assert_eq!(bench.timer(), None);
-    assert!(has_start(&bench.step(Input::SyncNow { key: key() })));
-    bench.end_round(changed());
-    assert!(bench.timer().is_some() || bench.schedule.queries.iter().any(LiveQuery::is_running));
+    let mut harness = Harness::alone();
+    harness.end_round(failed("interaction"));
+    assert_eq!(harness.timer(), None);
+    assert!(has_start(&harness.step(Input::SyncNow { key: key() })));
+    harness.end_round(changed());
+    assert!(harness.timer().is_some() || harness.schedule.queries.iter().any(LiveQuery::is_running));
 }

@@ -35,13 +35,13 @@ fn file(id: &str, parent: &str, name: &str) -> Value {
 fn sweep_names(rows: &[(String, Row<Value>)], chunk: usize) -> Vec<String> {
     let mut sweeper = Sweeper::default();
     let mut removed = Vec::new();
-    for reading in 0..2 {
+    for pass in 0..2 {
         let mut has_to_reread = false;
         let chunks: Vec<_> = rows.chunks(chunk).collect();
-        for (at, chunk) in chunks.iter().enumerate() {
-            let has_more = at + 1 < chunks.len();
+        for (index, chunk) in chunks.iter().enumerate() {
+            let has_more = index + 1 < chunks.len();
             let (effects, summary) = sweeper.sweep(chunk.to_vec(), has_more, &names());
-            assert!(effects.remove.is_empty() || !has_more && reading == 1, "all at once, at the end");
+            assert!(effects.remove.is_empty() || !has_more && pass == 1, "all at once, at the end");
             removed.extend(effects.remove);
             has_to_reread = summary.has_to_reread;
         }

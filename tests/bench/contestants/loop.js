@@ -21,8 +21,8 @@ export function mirrorOf(storage, first, pages) {
   return {
     async round() {
       const stored = await storage.link();
-      const full = stored === undefined;
-      const sweeps = full && (await storage.count()) > 0;
+      const isFull = stored === undefined;
+      const sweeps = isFull && (await storage.count()) > 0;
       const listed = new Set();
       let link;
       for await (const body of pages(stored ?? first)) {

@@ -2,7 +2,7 @@
 //
 //   make build && . scripts/env.sh && node tests/bench/segments/bench.mjs [WORD…]
 //
-// A word selects scenarios by their names. RUNS=n sets the number of runs, KEYS=rows,segments the
+// A word selects benchmarks by their names. RUNS=n sets the number of runs, KEYS=rows,segments the
 // contestants.
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -10,7 +10,7 @@ import { engine as chromium } from "../chromium.mjs";
 import { idOf, USER_PROPERTIES } from "../data.mjs";
 import { startGraph, TOKEN } from "../graph.mjs";
 import { shuffled } from "../order.mjs";
-import { bundlePage, makeFolder, unpack } from "../packages.mjs";
+import { bundleContestant, makeFolder, unpack } from "../packages.mjs";
 import { startSite } from "../site.mjs";
 import { median, ratios, summary } from "../stats.mjs";
 import { describeMachine } from "../versions.mjs";
@@ -123,7 +123,7 @@ async function timeUse(session, world) {
 }
 
 async function fullRound(session, world) {
-  world.forgetSilently(20);
+  world.removeSilently(20);
   await session.call("reset");
   return session.call("round");
 }
@@ -299,7 +299,7 @@ const contract = (engine) => ({
     })),
 });
 
-const scenarios = [
+const benchmarks = [
   contract(chromium),
   contract(firefox),
   contract(webkit),
@@ -350,22 +350,22 @@ function print({ name, contestants }, results) {
   }
 }
 
-async function measure(stage, scenario, runs) {
-  scenario.contestants = scenario.contestants.filter(({ key }) => KEYS.includes(key));
-  const results = new Map(scenario.contestants.map((one) => [one, []]));
+async function measure(stage, benchmark, runs) {
+  benchmark.contestants = benchmark.contestants.filter(({ key }) => KEYS.includes(key));
+  const results = new Map(benchmark.contestants.map((one) => [one, []]));
   const prepared = new Map();
   try {
-    for (const one of scenario.contestants) prepared.set(one, await scenario.prepare?.(stage, one));
+    for (const one of benchmark.contestants) prepared.set(one, await benchmark.prepare?.(stage, one));
     for (let run = 0; run < runs; run++) {
-      for (const one of shuffled(scenario.contestants, run))
-        results.get(one).push(await scenario.run(stage, one, prepared.get(one)));
+      for (const one of shuffled(benchmark.contestants, run))
+        results.get(one).push(await benchmark.run(stage, one, prepared.get(one)));
     }
-    for (const one of scenario.contestants)
-      Object.assign(results.get(one)[0], await scenario.end?.(stage, one, prepared.get(one)));
+    for (const one of benchmark.contestants)
+      Object.assign(results.get(one)[0], await benchmark.end?.(stage, one, prepared.get(one)));
   } finally {
     for (const one of prepared.values()) await one?.session.stop();
   }
-  print(scenario, results);
+  print(benchmark, results);
 }
 
 const words = process.argv.slice(2).map((word) => word.toLowerCase());
@@ -373,20 +373,20 @@ const folder = makeFolder();
 process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const deltalink = unpack(resolve("dist/deltalink.tgz"), join(folder, "package"));
-await bundlePage("../segments/contestant.mjs", join(folder, "segments"), deltalink);
+await bundleContestant("../segments/contestant.mjs", join(folder, "segments"), deltalink);
 const graph = await startGraph();
 const site = await startSite(folder);
 try {
   console.log(`deltalink ${deltalink.version}; ${describeMachine()}`);
-  for (const scenario of scenarios) {
-    if (words.length && !words.some((word) => scenario.name.toLowerCase().includes(word))) continue;
-    const missing = scenario.engine?.missing?.();
-    if (missing) console.log(`\nskipped: ${scenario.name}; ${missing}`);
+  for (const benchmark of benchmarks) {
+    if (words.length && !words.some((word) => benchmark.name.toLowerCase().includes(word))) continue;
+    const missing = benchmark.engine?.missing?.();
+    if (missing) console.log(`\nskipped: ${benchmark.name}; ${missing}`);
     else
       await measure(
         { folder, graph, origin: site.origin },
-        scenario,
-        Number(process.env.RUNS) || scenario.runs,
+        benchmark,
+        Number(process.env.RUNS) || benchmark.runs,
       );
   }
 } finally {

@@ -23,6 +23,7 @@ const MANY = 4;
 const MAX_CHANGES = 5000;
 /** The number of changes in one read. */
 const CHUNK = 2000;
+/** The head of a query without commits. */
 const EMPTY = { number: 0, pages: [], size: 0, changes: 0, compaction: 0 };
 
 /**
@@ -199,15 +200,15 @@ export async function openSegments(name, options = {}) {
     }
     const found = [];
     for (let from = after; ;) {
-      const want = limit - found.length;
-      const segments = Math.ceil(want / sortedRows) + 1;
+      const remaining = limit - found.length;
+      const segments = Math.ceil(remaining / sortedRows) + 1;
       const [changes, sorted, ...pages] = await Promise.all([
-        changesOf(transaction, key, from, want),
+        changesOf(transaction, key, from, remaining),
         head.compaction ? resultOf(transaction.sorted.getAll(rangeAfter(key, from), segments)) : [],
         ...head.pages.map((number) => pageOf(transaction, key, head, number)),
       ]);
       // All rows up to this id have been read; undefined if no rows remain.
-      let horizon = changes.length === want ? changes.at(-1).id : undefined;
+      let horizon = changes.length === remaining ? changes.at(-1).id : undefined;
       const last = sorted.length === segments ? sorted.at(-1).ids.at(-1) : undefined;
       if (last !== undefined && !(horizon < last)) horizon = last;
       const newest = new Map();
@@ -244,6 +245,7 @@ export async function openSegments(name, options = {}) {
 
   /** Reads all changes and all segments. The newest segment is the first. */
   async function readEverything(transaction, key, head) {
+    // The number of pages of one read, of about 8 million characters.
     const pageSize = Math.max(1, Math.ceil((8_000_000 * head.pages.length) / (head.size || 1)));
     const changes = [];
     for (let chunk; chunk === undefined || chunk.length === CHUNK; changes.push(...chunk))

@@ -1,6 +1,6 @@
 // A segment: the rows of a page, or of a range of ids, as one value of IndexedDB.
 
-/** Compares ids like IndexedDB does. */
+/** Compares ids as IndexedDB does. */
 export const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
 
 /** The position of the first element that is not before `value`. */
@@ -46,7 +46,10 @@ const json = {
   size: ({ text }) => text.length,
 };
 
-/** Segments with the rows as an array of objects. A read clones all of them. */
+/**
+ * Segments with the rows as an array of objects. A read clones all of them. `size` estimates 2,500
+ * characters for each row.
+ */
 const objects = {
   entry: (entry) => entry,
   row: (row) => structuredClone(row),

@@ -5,7 +5,7 @@ use crate::data;
 use crate::listing::Entry;
 use crate::options::{Duplicates, DuringRound};
 use crate::page::Page;
-use crate::request::{Prefs, Spec, select, zone_offset};
+use crate::request::{Preferences, Spec, select, zone_offset};
 use crate::response::{Body, Failure};
 use crate::route::{Collection, Route};
 use crate::table::Version;
@@ -41,27 +41,27 @@ impl World {
         route: &Route,
         params: &[Param],
         token: Option<String>,
-        prefs: &Prefs,
+        preferences: &Preferences,
         now: u64,
     ) -> Result<Body, Failure> {
         let owner = self.owner(caller, route)?;
         if let Some(id) = &route.item {
-            return self.single(&owner, id, params, prefs).map(Body::Item);
+            return self.single(&owner, id, params, preferences).map(Body::Item);
         }
         let page = match token.as_deref() {
             Some(token)
                 if route.collection == Some(Collection::Drive)
                     && clock::parse(&text::decode(token, true)).is_some() =>
             {
-                let spec = self.spec(route, owner, params, prefs)?;
-                self.begin_at(spec, clock::parse(&text::decode(token, true)).unwrap_or(0), prefs, now)?
+                let spec = self.spec(route, owner, params, preferences)?;
+                self.begin_at(spec, clock::parse(&text::decode(token, true)).unwrap_or(0), preferences, now)?
             }
             Some(token) if !token.is_empty() && token != "latest" => {
-                self.follow(token, route, owner, params, prefs, now)?
+                self.follow(token, route, owner, params, preferences, now)?
             }
             other => {
-                let spec = self.spec(route, owner, params, prefs)?;
-                self.begin(spec, other == Some("latest"), prefs, now)?
+                let spec = self.spec(route, owner, params, preferences)?;
+                self.begin(spec, other == Some("latest"), preferences, now)?
             }
         };
         Ok(Body::Page(Box::new(page)))
@@ -73,7 +73,7 @@ impl World {
         owner: &str,
         id: &str,
         params: &[Param],
-        prefs: &Prefs,
+        preferences: &Preferences,
     ) -> Result<Map<String, Value>, Failure> {
         let missing =
             || Failure::new(404, "ErrorItemNotFound", "The specified object was not found in the store.");
@@ -85,11 +85,11 @@ impl World {
                 && v.owner.split('|').next() == Some(user)
         };
         let row = table.get(id).filter(fits).or_else(|| table.all().find(fits)).ok_or_else(missing)?;
-        let mut item = self.event(row, prefs, false)?;
+        let mut item = self.event(row, preferences, false)?;
         if row.text("type") == "occurrence" {
             // A single occurrence has all properties of its master.
             if let Some(master) = table.get(row.text("seriesMasterId")) {
-                for (key, value) in self.event(master, prefs, false)? {
+                for (key, value) in self.event(master, preferences, false)? {
                     if key != "recurrence" {
                         item.entry(key).or_insert(value);
                     }
@@ -108,7 +108,13 @@ impl World {
     }
 
     /// Handles an initial request.
-    fn begin(&mut self, spec: Spec, latest: bool, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
+    fn begin(
+        &mut self,
+        spec: Spec,
+        latest: bool,
+        preferences: &Preferences,
+        now: u64,
+    ) -> Result<Page, Failure> {
         let is_outlook = spec.collection.is_outlook();
         let stream = self.streams.len();
         if latest && !is_outlook {
@@ -116,7 +122,7 @@ impl World {
             self.streams.push(Stream { spec, highest: 0 });
             let round = self.rounds.len();
             self.rounds.push(Round { stream, entries: Vec::new(), pin: self.seq, listed: self.seq });
-            return self.page(round, 0, 0, prefs, now);
+            return self.page(round, 0, 0, preferences, now);
         }
         let entries = self.full(&spec);
         let mut empty = match &spec.ids {
@@ -134,12 +140,18 @@ impl World {
             empty = empty.max(1);
         }
         self.streams.push(Stream { spec, highest: 0 });
-        self.round(stream, entries, empty, prefs, now)
+        self.round(stream, entries, empty, preferences, now)
     }
 
     /// Handles an initial request of a drive from a date, at most about four months ago
     /// (graph-facts 2.3).
-    fn begin_at(&mut self, spec: Spec, at: i64, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
+    fn begin_at(
+        &mut self,
+        spec: Spec,
+        at: i64,
+        preferences: &Preferences,
+        now: u64,
+    ) -> Result<Page, Failure> {
         const MONTHS: u64 = 122 * 86_400_000;
         let at = u64::try_from(at).unwrap_or(0);
         if now.saturating_sub(at) > MONTHS {
@@ -153,7 +165,7 @@ impl World {
         let entries = self.changes(&spec, point);
         let stream = self.streams.len();
         self.streams.push(Stream { spec, highest: 0 });
-        self.round(stream, entries, 0, prefs, now)
+        self.round(stream, entries, 0, preferences, now)
     }
 
     fn round(
@@ -161,7 +173,7 @@ impl World {
         stream: usize,
         mut entries: Vec<Entry>,
         empty: u64,
-        prefs: &Prefs,
+        preferences: &Preferences,
         now: u64,
     ) -> Result<Page, Failure> {
         if self.options.reorder {
@@ -170,7 +182,7 @@ impl World {
         let round = self.rounds.len();
         self.rounds.push(Round { stream, entries, pin: self.seq, listed: self.seq });
         self.forget();
-        self.page(round, 0, empty, prefs, now)
+        self.page(round, 0, empty, preferences, now)
     }
 
     /// Drops the entries of old rounds, to limit the memory of a world. Their links expire.
@@ -203,7 +215,7 @@ impl World {
         route: &Route,
         owner: String,
         params: &[Param],
-        prefs: &Prefs,
+        preferences: &Preferences,
         now: u64,
     ) -> Result<Page, Failure> {
         let Some(collection) = route.collection else {
@@ -228,7 +240,7 @@ impl World {
             return Err(self.expired(collection, route, token.generation, stream.highest));
         }
         if collection.is_outlook() {
-            zone_offset(prefs)?;
+            zone_offset(preferences)?;
         }
         let mut at = token.stream;
         for param in params {
@@ -255,7 +267,7 @@ impl World {
             ));
         }
         match token.state {
-            State::Page { round, at, empty } => self.page(round, at, empty, prefs, now),
+            State::Page { round, at, empty } => self.page(round, at, empty, preferences, now),
             State::Since(point) => {
                 let spec = self.streams.get(at).map_or(stream.spec, |s| s.spec.clone());
                 let mut entries = self.changes(&spec, point);
@@ -279,16 +291,18 @@ impl World {
                         is_slice: false,
                     }));
                 }
-                self.round(at, entries, 0, prefs, now)
+                self.round(at, entries, 0, preferences, now)
             }
         }
     }
 
     // ---- pages and links ----
 
-    fn page_size(&self, spec: &Spec, prefs: &Prefs) -> usize {
+    fn page_size(&self, spec: &Spec, preferences: &Preferences) -> usize {
         let requested = match spec.collection {
-            c if c.is_outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
+            c if c.is_outlook() => {
+                preferences.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top)
+            }
             _ => spec.top,
         };
         let size = requested.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1)
@@ -301,7 +315,7 @@ impl World {
         number: usize,
         at: usize,
         empty: u64,
-        prefs: &Prefs,
+        preferences: &Preferences,
         now: u64,
     ) -> Result<Page, Failure> {
         let broken = || Failure::new(500, "InternalServerError", "The round does not exist.");
@@ -327,7 +341,7 @@ impl World {
             page.next = self.mint(stream, State::Page { round: number, at, empty: empty - 1 }, true, now);
             return Ok(page);
         }
-        let size = self.page_size(&spec, prefs);
+        let size = self.page_size(&spec, preferences);
         let mut len = self.rounds.get(number).map_or(0, |r| r.entries.len());
         if at.saturating_add(size) >= len {
             self.catch_up(number, &spec);
@@ -354,7 +368,7 @@ impl World {
                     _ => continue,
                 }
             }
-            page.value.push(self.render(&spec, &entry, prefs)?);
+            page.value.push(self.render(&spec, &entry, preferences)?);
         }
         if end < len || (self.options.trailing_empty_page && end > at) {
             let empty = if end < len { self.options.empty_pages } else { 0 };

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::data;
 use crate::options::DuringRound;
-use crate::request::{Prefs, Spec, zone_offset};
+use crate::request::{Preferences, Spec, zone_offset};
 use crate::response::Failure;
 use crate::route::Collection;
 use crate::table::{Table, Version};
@@ -31,7 +31,7 @@ fn overlaps(span: (i64, i64), window: (i64, i64)) -> bool {
 }
 
 /// The occurrences and exceptions of every master.
-fn children(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
+fn occurrences_by_master(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
     let mut out: BTreeMap<String, Vec<Arc<Version>>> = BTreeMap::new();
     for row in table.all().filter(|v| v.owner == owner) {
         let master = row.text("seriesMasterId");
@@ -45,7 +45,7 @@ fn children(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
 /// Whether an event is in the window. A master is in it if one of its occurrences is.
 fn is_inside(
     row: &Version,
-    family: &BTreeMap<String, Vec<Arc<Version>>>,
+    occurrences: &BTreeMap<String, Vec<Arc<Version>>>,
     window: (i64, i64),
     at: u64,
 ) -> bool {
@@ -54,12 +54,13 @@ fn is_inside(
     }
     let exists = row.created <= at && row.gone.is_none_or(|g| g.at > at);
     exists
-        && family
+        && occurrences
             .get(&row.id)
             .is_some_and(|c| c.iter().any(|v| v.span_at(at).is_some_and(|s| overlaps(s, window))))
 }
 
 impl World {
+    /// The entries of a full round.
     pub(crate) fn full(&self, spec: &Spec) -> Vec<Entry> {
         let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
         let rows = table.present(&spec.owner);
@@ -98,6 +99,7 @@ impl World {
         }
     }
 
+    /// The events of a full round: those in the window, by their start.
     pub(crate) fn full_events(
         &self,
         table: &Table,
@@ -105,11 +107,11 @@ impl World {
         spec: &Spec,
     ) -> Vec<Arc<Version>> {
         let window = spec.window.unwrap_or((i64::MIN, i64::MAX));
-        let family = children(table, &spec.owner);
+        let occurrences = occurrences_by_master(table, &spec.owner);
         let mut listed: Vec<Arc<Version>> = rows
             .into_iter()
             .filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
-            .filter(|v| is_inside(v, &family, window, self.seq))
+            .filter(|v| is_inside(v, &occurrences, window, self.seq))
             .collect();
         // The master precedes its first occurrence.
         let key = |v: &Version| {
@@ -117,7 +119,7 @@ impl World {
             if v.text("type") != "seriesMaster" {
                 return (own, 1);
             }
-            let spans = family
+            let spans = occurrences
                 .get(&v.id)
                 .into_iter()
                 .flatten()
@@ -151,8 +153,10 @@ impl World {
             Collection::Drive => rows
                 .into_iter()
                 .filter(|v| !v.gone.is_some_and(|g| g.is_silent))
-                .map(|v| (v.gone.map(|g| g.reason), v))
-                .map(|(g, v)| entry(v, g))
+                .map(|v| {
+                    let reason = v.gone.map(|g| g.reason);
+                    entry(v, reason)
+                })
                 .collect(),
             Collection::Messages => rows
                 .into_iter()
@@ -163,8 +167,10 @@ impl World {
                     Some("deleted") => v.gone.is_some(),
                     _ => true,
                 })
-                .map(|v| (v.gone.map(|g| g.reason), v))
-                .map(|(g, v)| entry(v, g))
+                .map(|v| {
+                    let reason = v.gone.map(|g| g.reason);
+                    entry(v, reason)
+                })
                 .collect(),
             _ => {
                 let wanted = rows
@@ -176,6 +182,7 @@ impl World {
         }
     }
 
+    /// The entries of the events among `rows`, and of the masters that come or go with them.
     pub(crate) fn changed_events(
         &self,
         table: &Table,
@@ -184,7 +191,7 @@ impl World {
         since: u64,
     ) -> Vec<Entry> {
         let window = spec.window.unwrap_or((i64::MIN, i64::MAX));
-        let family = children(table, &spec.owner);
+        let occurrences = occurrences_by_master(table, &spec.owner);
         let mut out: Vec<Entry> = Vec::new();
         let entry = |row: &Arc<Version>, gone| Entry {
             row: Arc::clone(row),
@@ -196,8 +203,8 @@ impl World {
         let mut masters: BTreeSet<String> = BTreeSet::new();
         let mut changed_series: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
-            let was_inside = is_inside(row, &family, window, since);
-            let is_inside_now = is_inside(row, &family, window, self.seq);
+            let was_inside = is_inside(row, &occurrences, window, since);
+            let is_inside_now = is_inside(row, &occurrences, window, self.seq);
             let is_master = row.text("type") == "seriesMaster";
             if row.gone.is_some_and(|g| g.is_silent) {
                 continue;
@@ -225,7 +232,9 @@ impl World {
         }
         // A master leaves the window with its last occurrence.
         for master in changed_series.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
-            if is_inside(master, &family, window, since) && !is_inside(master, &family, window, self.seq) {
+            if is_inside(master, &occurrences, window, since)
+                && !is_inside(master, &occurrences, window, self.seq)
+            {
                 out.push(entry(master, Some("deleted")));
             }
         }
@@ -293,14 +302,15 @@ impl World {
 
     // ---- items ----
 
+    /// An entry in the form of a response.
     pub(crate) fn render(
         &self,
         spec: &Spec,
         entry: &Entry,
-        prefs: &Prefs,
+        preferences: &Preferences,
     ) -> Result<Map<String, Value>, Failure> {
         let row = &entry.row;
-        let id = if prefs.immutable && spec.collection.is_outlook() {
+        let id = if preferences.immutable && spec.collection.is_outlook() {
             data::immutable(&row.id)
         } else {
             row.id.clone()
@@ -337,12 +347,12 @@ impl World {
             return Ok(out);
         }
         if spec.collection == Collection::Events {
-            return self.event(row, prefs, true);
+            return self.event(row, preferences, true);
         }
         let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
         // With return=minimal an absent property is unchanged, otherwise it was never set
         // (graph-facts 1.2).
-        let minimal = prefs.minimal && spec.collection.is_directory();
+        let minimal = preferences.minimal && spec.collection.is_directory();
         let unchanged = |key: &str| {
             minimal
                 && entry
@@ -399,7 +409,7 @@ impl World {
     pub(crate) fn event(
         &self,
         row: &Version,
-        prefs: &Prefs,
+        preferences: &Preferences,
         is_bare: bool,
     ) -> Result<Map<String, Value>, Failure> {
         let mut out = row.item.clone();
@@ -413,12 +423,12 @@ impl World {
         if row.text("type") != "occurrence" {
             out.insert("changeKey".to_owned(), key.into());
         }
-        let id = |id: &str| if prefs.immutable { data::immutable(id) } else { id.to_owned() };
+        let id = |id: &str| if preferences.immutable { data::immutable(id) } else { id.to_owned() };
         out.insert("id".to_owned(), id(&row.id).into());
         if !row.text("seriesMasterId").is_empty() {
             out.insert("seriesMasterId".to_owned(), id(row.text("seriesMasterId")).into());
         }
-        let (minutes, zone) = zone_offset(prefs)?;
+        let (minutes, zone) = zone_offset(preferences)?;
         if zone != "UTC" {
             // Converts only start and end. All-day events stay at midnight.
             let is_all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
@@ -484,12 +494,12 @@ impl World {
     /// with them.
     pub(crate) fn listed_events(&self, owner: &str, window: (i64, i64), immutable: bool) -> Vec<Value> {
         let Some(table) = self.tables.get(&Collection::Events) else { return Vec::new() };
-        let family = children(table, owner);
+        let occurrences = occurrences_by_master(table, owner);
         let rows = table.present(owner).into_iter();
-        let prefs = Prefs { immutable, ..Prefs::default() };
+        let preferences = Preferences { immutable, ..Preferences::default() };
         rows.filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
-            .filter(|v| is_inside(v, &family, window, self.seq))
-            .filter_map(|v| self.event(&v, &prefs, true).ok())
+            .filter(|v| is_inside(v, &occurrences, window, self.seq))
+            .filter_map(|v| self.event(&v, &preferences, true).ok())
             .map(Value::Object)
             .collect()
     }

@@ -60,8 +60,8 @@ impl World {
             let id = known.map_or_else(|| rng.guid(), |a| a.id.clone());
             let item = data::user(&mut rng, known);
             self.put(Collection::Users, "", &id, item, now_ms);
-            if let Some(boss) = users.first().cloned() {
-                self.relate(Collection::Users, &id, "manager", &boss, true, now_ms);
+            if let Some(manager) = users.first().cloned() {
+                self.relate(Collection::Users, &id, "manager", &manager, true, now_ms);
             }
             users.push(id);
         }
@@ -87,9 +87,9 @@ impl World {
         }
         let mut folders = Vec::new();
         for _ in 0..content.drive {
-            let folder = rng.chance(30);
-            let id = self.add_drive(&me.id, &folders, folder, now_ms);
-            if folder || folders.is_empty() {
+            let is_folder = rng.chance(30);
+            let id = self.add_drive(&me.id, &folders, is_folder, now_ms);
+            if is_folder || folders.is_empty() {
                 folders.push(id);
             }
         }

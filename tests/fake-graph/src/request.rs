@@ -31,26 +31,26 @@ pub(crate) struct Spec {
 
 /// The `Prefer` header of a request. Links do not contain it (graph-facts 2.1 point 8).
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Prefs {
+pub(crate) struct Preferences {
     pub(crate) max_page: Option<u64>,
     pub(crate) minimal: bool,
     pub(crate) immutable: bool,
     pub(crate) zone: Option<String>,
 }
 
-impl Prefs {
+impl Preferences {
     pub(crate) fn read(request: &Request) -> Self {
-        let mut prefs = Self::default();
+        let mut preferences = Self::default();
         for (name, value) in text::prefer(request.all("prefer")) {
             match name.as_str() {
-                "odata.maxpagesize" => prefs.max_page = value.parse().ok().filter(|n| *n > 0),
-                "return" => prefs.minimal = value.eq_ignore_ascii_case("minimal"),
-                "idtype" => prefs.immutable = value.eq_ignore_ascii_case("ImmutableId"),
-                "outlook.timezone" => prefs.zone = Some(value),
+                "odata.maxpagesize" => preferences.max_page = value.parse().ok().filter(|n| *n > 0),
+                "return" => preferences.minimal = value.eq_ignore_ascii_case("minimal"),
+                "idtype" => preferences.immutable = value.eq_ignore_ascii_case("ImmutableId"),
+                "outlook.timezone" => preferences.zone = Some(value),
                 _ => {}
             }
         }
-        prefs
+        preferences
     }
 
     /// The value of `Preference-Applied` (graph-facts 2.3).
@@ -175,12 +175,13 @@ impl World {
         Ok(found)
     }
 
+    /// The query of a request without a link.
     pub(crate) fn spec(
         &self,
         route: &Route,
         owner: String,
         params: &[Param],
-        prefs: &Prefs,
+        preferences: &Preferences,
     ) -> Result<Spec, Failure> {
         let Some(collection) = route.collection else {
             return Err(Failure::unexpected(400, "BadRequest", "No collection."));
@@ -271,7 +272,7 @@ impl World {
             spec.window = Some(window(start, end)?);
         }
         if collection.is_outlook() {
-            zone_offset(prefs)?;
+            zone_offset(preferences)?;
         }
         if collection == Collection::Recordings {
             for (name, value) in &route.arguments {
@@ -298,8 +299,9 @@ impl World {
     }
 }
 
-pub(crate) fn zone_offset(prefs: &Prefs) -> Result<(i64, &str), Failure> {
-    let name = prefs.zone.as_deref().unwrap_or("UTC");
+/// The offset of the preferred time zone in minutes, and its name.
+pub(crate) fn zone_offset(preferences: &Preferences) -> Result<(i64, &str), Failure> {
+    let name = preferences.zone.as_deref().unwrap_or("UTC");
     let unknown =
         || Failure::new(400, "ErrorInvalidParameter", format!("The time zone '{name}' is not supported."));
     clock::zone(name).map(|minutes| (minutes, name)).ok_or_else(unknown)
@@ -351,12 +353,12 @@ pub(crate) fn window(start: Option<&Param>, end: Option<&Param>) -> Result<(i64,
 }
 
 pub(crate) fn select(collection: Collection, value: &str) -> Result<Vec<String>, Failure> {
-    const ELSEWHERE: [&str; 8] =
+    const OUTSIDE_MAIN_STORE: [&str; 8] =
         ["skills", "aboutMe", "birthday", "hireDate", "interests", "mySite", "responsibilities", "schools"];
     let names: Vec<String> =
         value.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
     // Properties outside the main store cannot be tracked (graph-facts 4, 501).
-    if collection == Collection::Users && names.iter().any(|n| ELSEWHERE.contains(&n.as_str())) {
+    if collection == Collection::Users && names.iter().any(|n| OUTSIDE_MAIN_STORE.contains(&n.as_str())) {
         return Err(Failure::new(501, "NotImplemented", "This operation target is not yet supported."));
     }
     Ok(names)
@@ -364,7 +366,7 @@ pub(crate) fn select(collection: Collection, value: &str) -> Result<Vec<String>,
 
 /// `id eq 'x' or id eq 'y'`, at most 50 (graph-facts 1.2).
 pub(crate) fn id_filter(value: &str) -> Result<BTreeSet<String>, Failure> {
-    let refuse = |why: &str| Failure::new(400, "Request_UnsupportedQuery", why.to_owned());
+    let refuse = |reason: &str| Failure::new(400, "Request_UnsupportedQuery", reason.to_owned());
     let mut ids = BTreeSet::new();
     for clause in value.trim().split(" or ") {
         let words: Vec<&str> = clause.split_whitespace().collect();

@@ -33,6 +33,7 @@ pub(crate) struct Version {
     pub(crate) relations: BTreeMap<String, BTreeMap<String, (u64, bool)>>,
     /// The spans of an event, each with the change from which it applies.
     pub(crate) spans: Vec<(u64, i64, i64)>,
+    /// The position of the row in the order of additions.
     order: u64,
 }
 
@@ -43,8 +44,8 @@ impl Version {
 
     /// The span of the event after change `seq`.
     pub(crate) fn span_at(&self, seq: u64) -> Option<(i64, i64)> {
-        let known = self.created <= seq && self.gone.is_none_or(|g| g.at > seq);
-        let last = self.spans.iter().rev().find(|s| s.0 <= seq).filter(|_| known)?;
+        let exists = self.created <= seq && self.gone.is_none_or(|g| g.at > seq);
+        let last = self.spans.iter().rev().find(|s| s.0 <= seq).filter(|_| exists)?;
         Some((last.1, last.2))
     }
 }
@@ -52,7 +53,8 @@ impl Version {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     rows: BTreeMap<String, Arc<Version>>,
-    orders: u64,
+    /// The number of rows that were added.
+    added: u64,
 }
 
 impl Table {
@@ -81,7 +83,7 @@ impl Table {
     }
 
     pub(crate) fn add(&mut self, seq: u64, now: u64, id: &str, owner: &str, item: Map<String, Value>) {
-        self.orders += 1;
+        self.added += 1;
         let props = item.keys().map(|k| (k.clone(), seq)).collect();
         let version = Version {
             id: id.to_owned(),
@@ -94,18 +96,18 @@ impl Table {
             gone: None,
             relations: BTreeMap::new(),
             spans: Vec::new(),
-            order: self.orders,
+            order: self.added,
         };
         self.rows.insert(id.to_owned(), Arc::new(version));
     }
 
-    /// Replaces a version. `false` if the row does not exist.
-    pub(crate) fn change(&mut self, seq: u64, now: u64, id: &str, how: impl FnOnce(&mut Version)) -> bool {
+    /// Replaces the version of a row. `false` if the row does not exist.
+    pub(crate) fn change(&mut self, seq: u64, now: u64, id: &str, edit: impl FnOnce(&mut Version)) -> bool {
         let Some(row) = self.rows.get_mut(id) else { return false };
         let version = Arc::make_mut(row);
         version.changed = seq;
         version.changed_ms = now;
-        how(version);
+        edit(version);
         true
     }
 

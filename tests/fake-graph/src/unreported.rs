@@ -14,15 +14,15 @@ impl World {
         let missing = || format!("there is no series {master}");
         let table = self.tables.get(&Collection::Events).ok_or_else(missing)?;
         let row = table.get(master).filter(|row| row.gone.is_none()).cloned().ok_or_else(missing)?;
-        let later = |item: &Item, name: &str| -> Option<i64> {
+        let a_day_later = |item: &Item, name: &str| -> Option<i64> {
             Some(item.get(name)?.get("dateTime")?.as_str().and_then(clock::parse)? + DAY)
         };
         let mut patch = Item::new();
         for name in ["start", "end"] {
-            patch.insert(name.to_owned(), data::when(later(&row.item, name).ok_or_else(missing)?));
+            patch.insert(name.to_owned(), data::when(a_day_later(&row.item, name).ok_or_else(missing)?));
         }
         let mut recurrence = row.item.get("recurrence").cloned().unwrap_or(Value::Null);
-        if let (Some(range), Some(start)) = (recurrence.get_mut("range"), later(&row.item, "start")) {
+        if let (Some(range), Some(start)) = (recurrence.get_mut("range"), a_day_later(&row.item, "start")) {
             let date = clock::bare(start).split('T').next().unwrap_or("").to_owned();
             range["startDate"] = json!(date);
         }
@@ -31,14 +31,14 @@ impl World {
         patch.insert("lastModifiedDateTime".to_owned(), stamp.into());
         let old: Vec<_> =
             self.children_of(master).into_iter().filter(|row| row.text("type") == "occurrence").collect();
-        let whole: Item = row.item.clone().into_iter().chain(patch.clone()).collect();
+        let moved: Item = row.item.clone().into_iter().chain(patch.clone()).collect();
         self.patch_row(Collection::Events, master, &patch, now);
-        self.set_span(master, span_of(&whole));
+        self.set_span(master, span_of(&moved));
         let mut ids = vec![master.to_owned()];
         for occurrence in old {
             self.vanish(Collection::Events, &occurrence.id, now);
             if let (Some(start), Some(end)) =
-                (later(&occurrence.item, "start"), later(&occurrence.item, "end"))
+                (a_day_later(&occurrence.item, "start"), a_day_later(&occurrence.item, "end"))
             {
                 ids.push(self.put_occurrence(master, start, end, now));
             }

@@ -7,7 +7,7 @@ use crate::faults::{self, RequestProperties, Rule};
 use crate::http::{Request, Response};
 use crate::links::IssuedLink;
 use crate::options::Options;
-use crate::request::Prefs;
+use crate::request::Preferences;
 use crate::response::{AUTHORIZATION, Body, Failure, json_headers};
 use crate::rng::Rng;
 use crate::route::{self, Collection, Route};
@@ -283,7 +283,7 @@ impl World {
         let (token_param, token) =
             found.as_ref().map_or((None, None), |r| delta_token(r, &params, query_text));
         let kind = self.kind(found.as_ref(), token_param.as_deref(), token.as_deref());
-        let prefs = Prefs::read(request);
+        let preferences = Preferences::read(request);
         self.logged += 1;
         let mut entry = LogEntry {
             n: self.logged,
@@ -305,7 +305,7 @@ impl World {
         if request.method.eq_ignore_ascii_case("OPTIONS") {
             entry.kind = "preflight";
         }
-        let mut response = self.respond(request, found, &params, token, &prefs, now_ms, &mut entry);
+        let mut response = self.respond(request, found, &params, token, &preferences, now_ms, &mut entry);
         if !self.options.keep_alive {
             response.headers.push(("Connection".to_owned(), "close".to_owned()));
         }
@@ -352,7 +352,7 @@ impl World {
         found: Option<Route>,
         params: &[Param],
         token: Option<String>,
-        prefs: &Prefs,
+        preferences: &Preferences,
         now: u64,
         entry: &mut LogEntry,
     ) -> Response {
@@ -361,7 +361,7 @@ impl World {
             collection: entry.collection,
             kind: entry.kind,
             url: &request.url,
-            page_size: prefs.max_page,
+            page_size: preferences.max_page,
             token_serial: serial,
         };
         let mut rule = None;
@@ -397,7 +397,7 @@ impl World {
             )),
             Some(route) => self
                 .caller(request, now)
-                .and_then(|caller| self.serve(&caller, &route, params, token, prefs, now)),
+                .and_then(|caller| self.serve(&caller, &route, params, token, preferences, now)),
         };
         let mut response = match result {
             Ok(Body::Item(item)) => {
@@ -428,7 +428,7 @@ impl World {
             }
         };
         if response.status == 200 {
-            let applied = prefs.applied(entry.collection, &self.options);
+            let applied = preferences.applied(entry.collection, &self.options);
             if !applied.is_empty() {
                 response.headers.push(("Preference-Applied".to_owned(), applied.join(", ")));
             }

@@ -1,6 +1,6 @@
 // Opens a client and runs a first round, like the start of an app. Copied into each project of a
 // framework unchanged. `show` puts the result of the round and the number of listed rows into the
-// document, with the complaints of the framework and the browser.
+// document, with the errors and warnings of the framework and the browser.
 import { init, openDelta } from "deltalink";
 
 const complaints = [];

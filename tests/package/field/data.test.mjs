@@ -213,9 +213,9 @@ for (const [what, one, other] of [
   });
 
 for (const [what, path, options] of [
-  ["chat messages, of which Graph lists eight months", "/chats/c/messages/delta", {}],
+  ["chat messages, of which Graph lists eight months,", "/chats/c/messages/delta", {}],
   [
-    "filtered messages, of which it lists 5,000",
+    "filtered messages, of which Graph lists 5,000,",
     "/me/mailFolders/inbox/messages/delta",
     { filter: "receivedDateTime ge 2026-01-01" },
   ],

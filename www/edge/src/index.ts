@@ -30,7 +30,7 @@ export default {
       });
     const list = mailboxList(settingsOf(env));
     if (route === "mailboxes" && mailbox) {
-      // Forms of other pages cannot send these methods.
+      // Forms of other web pages cannot send these methods.
       if (request.method === "PUT") await list.add(mailbox);
       else if (request.method !== "DELETE") return empty(405, { allow: "PUT, DELETE" });
       else if (!(await list.remove(mailbox)))
@@ -38,7 +38,7 @@ export default {
       return empty(204);
     }
     if (request.method !== "GET" || !["", "status.json"].includes(route) || name !== undefined)
-      return new Response("there is no such page\n", { status: 404 });
+      return new Response("there is nothing at this path\n", { status: 404 });
     const after = searchParams.get("after") ?? "";
     const statuses = await list.statuses({ after, limit: PER_PAGE });
     return route === "status.json"
@@ -57,7 +57,7 @@ export default {
   },
 } satisfies ExportedHandler<Env, Message>;
 
-/** Returns what is wrong with the settings, if anything. The Worker then serves no page. */
+/** Returns what is wrong with the settings. The Worker then accepts notifications only. */
 function configurationProblem(env: Env): string | undefined {
   try {
     resourceOf(env.RESOURCE);

@@ -54,7 +54,7 @@ fn the_hash_of_a_key_is_that_of_fnv_1a() {
 }
 
 #[test]
-fn two_forms_of_one_instant_are_one_key() {
+fn two_forms_of_one_instant_give_the_same_key() {
     let offset = events(Options { start: Some("2026-11-23T01:00:00+01:00".into()), ..week() }).unwrap();
     assert_eq!(key(&offset), key(&events(week()).unwrap()));
     assert_eq!(
@@ -184,18 +184,19 @@ fn the_preference_return_minimal_equals_the_option_minimal() {
 }
 
 #[test]
-fn no_preference_makes_the_key_of_another_query() {
+fn a_preference_never_gives_the_key_of_another_query() {
     let with = |prefer: &str| {
         track("/users/delta", Options { prefer: vec![prefer.into()], ..Options::default() }).unwrap()
     };
     let feed = track("/users/delta", Options { feed: true, ..Options::default() }).unwrap();
     let named = track("/users/delta", Options { name: Some("x".into()), ..Options::default() }).unwrap();
-    let topped = track("/me/drive/root/delta", Options { top: Some(5), ..Options::default() }).unwrap();
-    let top = track("/me/drive/root/delta", Options { prefer: vec!["$top=5".into()], ..Options::default() })
-        .unwrap();
+    let option_top = track("/me/drive/root/delta", Options { top: Some(5), ..Options::default() }).unwrap();
+    let preference_top =
+        track("/me/drive/root/delta", Options { prefer: vec!["$top=5".into()], ..Options::default() })
+            .unwrap();
     assert_ne!(key(&with("feed")), key(&feed));
     assert_ne!(key(&with("name=x")), key(&named));
-    assert_ne!(key(&top), key(&topped));
+    assert_ne!(key(&preference_top), key(&option_top));
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn neither_the_order_of_a_select_nor_minimal_changes_the_key() {
 }
 
 #[test]
-fn an_id_cannot_leave_its_quotes() {
+fn a_quote_in_an_id_is_doubled() {
     let query =
         org_contacts(Options { ids: Some(vec!["x' or id ne '".into()]), ..Options::default() }).unwrap();
     assert_eq!(url(&query), "/contacts/delta?$filter=id%20eq%20%27x%27%27%20or%20id%20ne%20%27%27%27");
@@ -362,7 +363,7 @@ fn a_known_kind_refuses_options_that_graph_refuses_and_suggests_a_remedy() {
 }
 
 #[test]
-fn an_unknown_kind_passes_freely() {
+fn an_unknown_kind_accepts_every_option() {
     let options = Options {
         top: Some(5),
         page_size: Some(5),
@@ -409,13 +410,17 @@ fn a_path_that_is_not_a_delta_resource_is_refused() {
 #[test]
 fn a_round_from_latest_is_not_full() {
     let latest = vec![("$deltatoken".into(), "latest".into())];
-    assert!(!track("/users/delta", Options { query: latest, ..Options::default() }).unwrap().full);
+    assert!(!track("/users/delta", Options { query: latest, ..Options::default() }).unwrap().has_full_rounds);
     let token = vec![("token".into(), "latest".into())];
-    assert!(!track("/me/drive/root/delta", Options { query: token, ..Options::default() }).unwrap().full);
+    assert!(
+        !track("/me/drive/root/delta", Options { query: token, ..Options::default() })
+            .unwrap()
+            .has_full_rounds
+    );
     let skip = vec![("$skiptoken".into(), "x".into())];
-    assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().full);
-    assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().full);
-    assert!(track("/users/delta", Options::default()).unwrap().full);
+    assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().has_full_rounds);
+    assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().has_full_rounds);
+    assert!(track("/users/delta", Options::default()).unwrap().has_full_rounds);
 }
 
 #[test]
@@ -443,7 +448,7 @@ fn every_option_that_changes_the_items_changes_the_key() {
 }
 
 #[test]
-fn no_name_gives_two_queries_the_same_key() {
+fn a_name_never_gives_the_key_of_another_query() {
     let named = |name: &str| events(Options { name: Some(name.into()), ..week() }).unwrap();
     let feed = events(Options { name: Some("a".into()), feed: true, ..week() }).unwrap();
     assert_ne!(key(&named("a | feed")), key(&feed));
@@ -453,7 +458,7 @@ fn no_name_gives_two_queries_the_same_key() {
 }
 
 #[test]
-fn queries_that_list_only_a_part_are_known() {
+fn a_query_that_lists_only_a_part_of_its_items_is_recognized() {
     let with = |path: &str, options: Options| track(path, options).unwrap().lists_all;
     let changes = vec![("changeType".to_owned(), "created".to_owned())];
     assert!(with("/me/mailFolders/inbox/messages/delta", Options::default()));

@@ -71,7 +71,7 @@ fn the_calendar_of_a_group_has_the_window_rules_and_the_masters_of_events() {
         ("/groups/g/calendar/calendarView/delta", "/groups/g/calendar/events/"),
     ] {
         let query = track(path, "2026-02-01").unwrap();
-        assert_eq!(query.masters.as_deref(), Some(masters));
+        assert_eq!(query.masters_path.as_deref(), Some(masters));
         assert_eq!(query.refresh, Some(Duration::DAY), "Graph does not report moved series there either");
     }
 }

@@ -4,44 +4,44 @@ use super::*;
 
 #[test]
 fn a_first_round_requests_page_after_page_and_stores_each_link_with_its_page() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    bench.page(next("n1"));
-    let stored = bench.store.clone().unwrap();
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
+    harness.page(next("n1"));
+    let stored = harness.store.clone().unwrap();
     assert_eq!(
         (stored.phase, stored.link, stored.kind, stored.generation, stored.page_index),
         (Phase::Paging, Some(link("n1")), Kind::Full, 1, 1)
     );
-    assert_eq!(bench.page(delta("d1")), Step::Done);
-    let stored = bench.store.clone().unwrap();
+    assert_eq!(harness.page(delta("d1")), Step::Done);
+    let stored = harness.store.clone().unwrap();
     assert_eq!(
         (stored.phase, stored.link, stored.synced_at, stored.full_at),
         (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW))
     );
-    assert_eq!(bench.requests, ["/contacts/delta", "/contacts/delta?t=n1"]);
+    assert_eq!(harness.requests, ["/contacts/delta", "/contacts/delta?t=n1"]);
     assert_eq!(
-        (bench.round.report.outcome, bench.round.report.pages, bench.round.report.requests),
+        (harness.round.report.outcome, harness.round.report.pages, harness.round.report.requests),
         (Outcome::Complete, 2, 2)
     );
 }
 
 #[test]
 fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
-    let step = bench.on(delta("d1"));
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
+    let step = harness.on(delta("d1"));
     assert_eq!(
         step,
         Step::Deliver(Delivery { kind: Kind::Incremental, generation: 1, index: 0, last: true })
     );
-    assert_eq!(bench.on(Input::Delivered), Step::Done);
-    assert_eq!(bench.requests, ["/contacts/delta?t=d0"]);
-    assert_eq!(bench.store.unwrap().link, Some(link("d1")));
+    assert_eq!(harness.on(Input::Delivered), Step::Done);
+    assert_eq!(harness.requests, ["/contacts/delta?t=d0"]);
+    assert_eq!(harness.store.unwrap().link, Some(link("d1")));
 }
 
 #[test]
 fn an_interrupted_round_continues_at_the_first_page_that_was_not_acknowledged() {
-    let mut first = Bench::new(contacts(), None);
+    let mut first = Harness::new(contacts(), None);
     first.begin();
     first.page(next("n1"));
     first.on(next("n2"));
@@ -67,17 +67,17 @@ fn nothing_commits_before_its_acknowledgement() {
 
 #[test]
 fn a_round_stops_at_its_maximum_of_pages_or_of_time() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.round.config.max_pages = Some(1);
-    bench.begin();
-    assert_eq!(bench.page(next("n1")), Step::Done);
-    assert_eq!(bench.round.report.outcome, Outcome::Partial);
-    let mut bench = bench.again(contacts());
-    bench.round.config.max_duration = Some(ms(1000.0));
-    bench.begin();
-    bench.now += ms(999.0);
-    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)));
-    bench.now += ms(1.0);
-    assert_eq!(bench.page(next("n3")), Step::Done);
-    assert_eq!(bench.store.unwrap().link, Some(link("n3")));
+    let mut harness = Harness::new(contacts(), None);
+    harness.round.config.max_pages = Some(1);
+    harness.begin();
+    assert_eq!(harness.page(next("n1")), Step::Done);
+    assert_eq!(harness.round.report.outcome, Outcome::Partial);
+    let mut harness = harness.again(contacts());
+    harness.round.config.max_duration = Some(ms(1000.0));
+    harness.begin();
+    harness.now += ms(999.0);
+    assert!(matches!(harness.page(next("n2")), Step::Fetch(_)));
+    harness.now += ms(1.0);
+    assert_eq!(harness.page(next("n3")), Step::Done);
+    assert_eq!(harness.store.unwrap().link, Some(link("n3")));
 }

@@ -92,7 +92,7 @@ fn one() -> PageSummary {
 }
 
 /// A state machine with a store.
-struct Bench {
+struct Harness {
     round: Round,
     store: Option<Record>,
     now: Instant,
@@ -111,7 +111,7 @@ struct Bench {
     failures: Vec<Code>,
 }
 
-impl Bench {
+impl Harness {
     fn new(query: Query, store: Option<Record>) -> Self {
         Self {
             round: Round::new(config(query), NOW),
@@ -157,7 +157,7 @@ impl Bench {
     }
 }
 
-impl Environment for Bench {
+impl Environment for Harness {
     fn round(&mut self) -> &mut Round {
         &mut self.round
     }
@@ -265,26 +265,26 @@ fn applied() -> Input {
 }
 
 /// The refusal of the last request, if it was for one of these links.
-fn refused_link(bench: &Bench, links: &[&str]) -> Option<Input> {
-    let last = bench.requests.last().unwrap();
+fn refused_link(harness: &Harness, links: &[&str]) -> Option<Input> {
+    let last = harness.requests.last().unwrap();
     links.iter().any(|link| last.ends_with(link)).then(|| refused(400, "ErrorInvalidUrlQuery"))
 }
 
 /// Runs a round to its end. `response` makes the response to each request.
-fn until_over(bench: &mut Bench, mut response: impl FnMut(&mut Bench) -> Input) -> Step {
-    let mut step = bench.begin();
+fn until_over(harness: &mut Harness, mut response: impl FnMut(&mut Harness) -> Input) -> Step {
+    let mut step = harness.begin();
     for _ in 0..20_000 {
         step = match step {
             Step::Fetch(_) => {
-                let input = response(bench);
-                bench.on(input)
+                let input = response(harness);
+                harness.on(input)
             }
-            Step::Deliver(_) => bench.on(Input::Delivered),
+            Step::Deliver(_) => harness.on(Input::Delivered),
             Step::Sleep(span, _) => {
-                bench.now += span;
-                bench.on(Input::Slept)
+                harness.now += span;
+                harness.on(Input::Slept)
             }
-            Step::Sweep { .. } => bench.on(Input::Swept(SweepSummary {
+            Step::Sweep { .. } => harness.on(Input::Swept(SweepSummary {
                 has_changes: false,
                 count_delta: 0,
                 after: None,

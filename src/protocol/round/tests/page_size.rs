@@ -13,8 +13,8 @@ fn sized(size: u32) -> Query {
     .unwrap()
 }
 
-fn size(bench: &Bench) -> String {
-    bench.round.prefer().join(", ")
+fn size(harness: &Harness) -> String {
+    harness.round.prefer().join(", ")
 }
 
 #[test]
@@ -25,57 +25,57 @@ fn pages_that_fail_twice_are_requested_in_half_the_size_but_at_least_fifty_for_e
         refused(408, ""),
         Input::Unreachable(NoResponse::Timeout),
     ] {
-        let mut bench = Bench::new(sized(400), Some(idle()));
-        bench.round.config.policy.attempts = 9;
-        bench.begin();
+        let mut harness = Harness::new(sized(400), Some(idle()));
+        harness.round.config.policy.attempts = 9;
+        harness.begin();
         let mut sizes = Vec::new();
         for _ in 0..7 {
-            bench.on(response.clone());
-            bench.on(Input::Slept);
-            sizes.push(size(&bench).replace("odata.maxpagesize=", ""));
+            harness.on(response.clone());
+            harness.on(Input::Slept);
+            sizes.push(size(&harness).replace("odata.maxpagesize=", ""));
         }
         assert_eq!(sizes, ["400", "200", "100", "50", "50", "50", "50"], "{response:?}");
-        assert_eq!(bench.round.report.page_size, Some(50));
+        assert_eq!(harness.round.report.page_size, Some(50));
     }
 }
 
 #[test]
 fn an_escalation_to_pages_too_large_for_graph_returns_to_the_smaller_size_and_stays_there() {
     let stale = || PageSummary { items: 1, ..PageSummary::default() };
-    let mut bench = Bench::new(sized(50), None);
-    bench.begin();
+    let mut harness = Harness::new(sized(50), None);
+    harness.begin();
     // Pages of 50 bring nothing new, so larger ones are requested. Graph fails to build those.
     for page in 0..3 {
-        bench.summary = stale();
-        bench.page(next(&format!("n{page}")));
+        harness.summary = stale();
+        harness.page(next(&format!("n{page}")));
     }
-    assert_eq!(size(&bench), "odata.maxpagesize=200");
+    assert_eq!(size(&harness), "odata.maxpagesize=200");
     for expected in ["200", "100", "50"] {
-        assert!(matches!(bench.on(refused(504, "")), Step::Sleep(..)));
-        bench.on(Input::Slept);
-        assert_eq!(size(&bench), format!("odata.maxpagesize={expected}"));
+        assert!(matches!(harness.on(refused(504, "")), Step::Sleep(..)));
+        harness.on(Input::Slept);
+        assert_eq!(size(&harness), format!("odata.maxpagesize={expected}"));
     }
     // If pages of 50 still bring nothing new, everything is listed from the start.
     for page in 3..6 {
-        bench.summary = stale();
-        bench.page(next(&format!("n{page}")));
+        harness.summary = stale();
+        harness.page(next(&format!("n{page}")));
     }
-    assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
-    assert!(bench.requests.last().unwrap().starts_with("/me/calendarView/delta?startDateTime"));
+    assert_eq!(harness.round.report.resync.as_deref(), Some("livelock"));
+    assert!(harness.requests.last().unwrap().starts_with("/me/calendarView/delta?startDateTime"));
 }
 
 #[test]
 fn a_smaller_page_size_is_stored_when_a_timeout_ends_the_round() {
-    let mut bench = Bench::new(sized(800), Some(idle()));
-    bench.round.config.policy.attempts = 3;
-    bench.begin();
+    let mut harness = Harness::new(sized(800), Some(idle()));
+    harness.round.config.policy.attempts = 3;
+    harness.begin();
     for _ in 0..2 {
-        bench.on(Input::Unreachable(NoResponse::Timeout));
-        bench.on(Input::Slept);
+        harness.on(Input::Unreachable(NoResponse::Timeout));
+        harness.on(Input::Slept);
     }
-    assert_eq!(failure(bench.on(Input::Unreachable(NoResponse::Timeout))).code, Code::Network);
-    assert_eq!(bench.store.as_ref().unwrap().page_size, Some(200));
-    assert_eq!(bench.store.as_ref().unwrap().link, idle().link);
+    assert_eq!(failure(harness.on(Input::Unreachable(NoResponse::Timeout))).code, Code::Network);
+    assert_eq!(harness.store.as_ref().unwrap().page_size, Some(200));
+    assert_eq!(harness.store.as_ref().unwrap().link, idle().link);
 }
 
 #[test]
@@ -87,51 +87,51 @@ fn failures_that_do_not_indicate_a_large_page_leave_the_page_size_unchanged() {
         Input::Unreachable(NoResponse::Network),
         Input::Malformed(Malformed::NotJson),
     ] {
-        let mut bench = Bench::new(sized(400), Some(idle()));
-        bench.begin();
+        let mut harness = Harness::new(sized(400), Some(idle()));
+        harness.begin();
         for _ in 0..2 {
-            bench.on(response.clone());
-            bench.on(Input::Slept);
+            harness.on(response.clone());
+            harness.on(Input::Slept);
         }
-        assert_eq!(size(&bench), "odata.maxpagesize=400", "{response:?}");
+        assert_eq!(size(&harness), "odata.maxpagesize=400", "{response:?}");
     }
     // Kinds without such a preference, and pages that are small already.
     for query in [contacts(), sized(60)] {
-        let mut bench = Bench::new(query, Some(idle()));
-        bench.begin();
-        let before = size(&bench);
+        let mut harness = Harness::new(query, Some(idle()));
+        harness.begin();
+        let before = size(&harness);
         for _ in 0..3 {
-            bench.on(refused(503, ""));
-            bench.on(Input::Slept);
+            harness.on(refused(503, ""));
+            harness.on(Input::Slept);
         }
-        assert_eq!(size(&bench), before);
+        assert_eq!(size(&harness), before);
     }
 }
 
 #[test]
 fn a_smaller_page_size_survives_a_reload_and_grows_back_slowly() {
-    let mut bench = Bench::new(sized(400), Some(idle()));
-    bench.begin();
+    let mut harness = Harness::new(sized(400), Some(idle()));
+    harness.begin();
     for _ in 0..3 {
-        bench.on(refused(504, ""));
-        bench.on(Input::Slept);
+        harness.on(refused(504, ""));
+        harness.on(Input::Slept);
     }
-    assert_eq!(size(&bench), "odata.maxpagesize=100");
-    bench.page(next("n1"));
-    let mut bench = bench.again(sized(400));
-    bench.begin();
-    assert_eq!(size(&bench), "odata.maxpagesize=100", "the round continues with it");
+    assert_eq!(size(&harness), "odata.maxpagesize=100");
+    harness.page(next("n1"));
+    let mut harness = harness.again(sized(400));
+    harness.begin();
+    assert_eq!(size(&harness), "odata.maxpagesize=100", "the round continues with it");
     for page in 2..=7 {
-        bench.page(next(&format!("n{page}")));
-        assert_eq!(size(&bench), "odata.maxpagesize=100", "page {page}");
+        harness.page(next(&format!("n{page}")));
+        assert_eq!(size(&harness), "odata.maxpagesize=100", "page {page}");
     }
-    bench.page(next("n8"));
-    assert_eq!(size(&bench), "odata.maxpagesize=200", "after eight pages");
-    bench.page(delta("d1"));
-    let mut bench = bench.again(sized(400));
-    bench.begin();
-    assert_eq!(size(&bench), "odata.maxpagesize=400", "with the next round");
-    assert_eq!(bench.round.record().page_size, None);
+    harness.page(next("n8"));
+    assert_eq!(size(&harness), "odata.maxpagesize=200", "after eight pages");
+    harness.page(delta("d1"));
+    let mut harness = harness.again(sized(400));
+    harness.begin();
+    assert_eq!(size(&harness), "odata.maxpagesize=400", "with the next round");
+    assert_eq!(harness.round.record().page_size, None);
 }
 
 /// Events without an option for the page size.
@@ -151,17 +151,17 @@ fn of_items(items: u32) -> PageSummary {
 #[test]
 fn without_a_page_size_the_size_that_graph_chose_is_halved() {
     for (received, expected) in [(400, ["", "200", "100", "50", "50"]), (90, ["", "", "", "", ""])] {
-        let mut bench = Bench::new(unsized_events(), None);
-        bench.round.config.policy.attempts = 9;
-        bench.begin();
-        bench.summary = of_items(7);
-        bench.page(next("n1"));
-        bench.summary = of_items(received);
-        bench.page(next("n2"));
+        let mut harness = Harness::new(unsized_events(), None);
+        harness.round.config.policy.attempts = 9;
+        harness.begin();
+        harness.summary = of_items(7);
+        harness.page(next("n1"));
+        harness.summary = of_items(received);
+        harness.page(next("n2"));
         let sizes = [(); 5].map(|()| {
-            bench.on(refused(503, ""));
-            bench.on(Input::Slept);
-            size(&bench).replace("odata.maxpagesize=", "")
+            harness.on(refused(503, ""));
+            harness.on(Input::Slept);
+            size(&harness).replace("odata.maxpagesize=", "")
         });
         assert_eq!(sizes, expected, "pages of {received}");
     }
@@ -169,46 +169,50 @@ fn without_a_page_size_the_size_that_graph_chose_is_halved() {
 
 #[test]
 fn if_not_even_a_first_page_arrives_the_minimum_size_is_requested() {
-    let mut bench = Bench::new(unsized_events(), None);
-    bench.begin();
+    let mut harness = Harness::new(unsized_events(), None);
+    harness.begin();
     for expected in ["", "odata.maxpagesize=50", "odata.maxpagesize=50"] {
-        bench.on(refused(504, ""));
-        bench.on(Input::Slept);
-        assert_eq!(size(&bench), expected);
+        harness.on(refused(504, ""));
+        harness.on(Input::Slept);
+        assert_eq!(size(&harness), expected);
     }
 }
 
 #[test]
 fn a_reduced_size_is_dropped_when_it_has_grown_to_the_size_that_graph_chose() {
-    let mut bench = Bench::new(unsized_events(), Some(Record { largest_page: 200, ..idle() }));
-    bench.begin();
+    let mut harness = Harness::new(unsized_events(), Some(Record { largest_page: 200, ..idle() }));
+    harness.begin();
     for _ in 0..3 {
-        bench.on(refused(503, ""));
-        bench.on(Input::Slept);
+        harness.on(refused(503, ""));
+        harness.on(Input::Slept);
     }
-    assert_eq!(size(&bench), "odata.maxpagesize=50");
-    bench.page(delta("d1"));
-    assert_eq!(bench.store.as_ref().unwrap().largest_page, 200, "a page of a requested size does not count");
-    let mut bench = bench.again(unsized_events());
-    bench.begin();
-    assert_eq!(size(&bench), "odata.maxpagesize=100");
-    bench.page(delta("d2"));
-    let mut bench = bench.again(unsized_events());
-    bench.begin();
-    assert_eq!(size(&bench), "");
-    assert_eq!(bench.round.record().page_size, None);
+    assert_eq!(size(&harness), "odata.maxpagesize=50");
+    harness.page(delta("d1"));
+    assert_eq!(
+        harness.store.as_ref().unwrap().largest_page,
+        200,
+        "a page of a requested size does not count"
+    );
+    let mut harness = harness.again(unsized_events());
+    harness.begin();
+    assert_eq!(size(&harness), "odata.maxpagesize=100");
+    harness.page(delta("d2"));
+    let mut harness = harness.again(unsized_events());
+    harness.begin();
+    assert_eq!(size(&harness), "");
+    assert_eq!(harness.round.record().page_size, None);
 }
 
 #[test]
 fn events_escalate_to_fifty_items_at_least() {
     let stale = || PageSummary { items: 2, ..PageSummary::default() };
-    let mut bench = Bench::new(unsized_events(), None);
-    bench.begin();
+    let mut harness = Harness::new(unsized_events(), None);
+    harness.begin();
     let mut sizes = Vec::new();
     for page in 0..12 {
-        bench.summary = stale();
-        bench.page(next(&format!("n{page}")));
-        sizes.push(size(&bench).replace("odata.maxpagesize=", ""));
+        harness.summary = stale();
+        harness.page(next(&format!("n{page}")));
+        sizes.push(size(&harness).replace("odata.maxpagesize=", ""));
     }
     sizes.dedup();
     assert_eq!(sizes, ["", "50", "200", "800", "1000"]);
@@ -217,29 +221,29 @@ fn events_escalate_to_fifty_items_at_least() {
 #[test]
 fn kinds_with_top_are_listed_in_smaller_pages_and_never_in_the_middle_of_a_listing() {
     let drive = |top| query::track("/me/drive/root/delta", Options { top, ..Options::default() }).unwrap();
-    let last_request = |bench: &Bench| bench.requests.last().unwrap().clone();
-    let fail_thrice = |bench: &mut Bench| {
+    let last_request = |harness: &Harness| harness.requests.last().unwrap().clone();
+    let fail_thrice = |harness: &mut Harness| {
         for _ in 0..3 {
-            bench.on(refused(503, ""));
-            bench.on(Input::Slept);
+            harness.on(refused(503, ""));
+            harness.on(Input::Slept);
         }
     };
-    let mut bench = Bench::new(drive(Some(400)), None);
-    bench.begin();
-    assert_eq!(last_request(&bench), "/me/drive/root/delta?$top=400");
-    fail_thrice(&mut bench);
-    assert_eq!(last_request(&bench), "/me/drive/root/delta?$top=100");
-    assert_eq!(bench.round.prefer(), [""; 0], "it is a parameter, not a preference");
-    bench.page(next("n1"));
-    fail_thrice(&mut bench);
-    assert_eq!(last_request(&bench), "/contacts/delta?t=n1", "a link is sent as it is");
-    let mut bench = Bench::new(
+    let mut harness = Harness::new(drive(Some(400)), None);
+    harness.begin();
+    assert_eq!(last_request(&harness), "/me/drive/root/delta?$top=400");
+    fail_thrice(&mut harness);
+    assert_eq!(last_request(&harness), "/me/drive/root/delta?$top=100");
+    assert_eq!(harness.round.prefer(), [""; 0], "it is a parameter, not a preference");
+    harness.page(next("n1"));
+    fail_thrice(&mut harness);
+    assert_eq!(last_request(&harness), "/contacts/delta?t=n1", "a link is sent as it is");
+    let mut harness = Harness::new(
         drive(None),
         Some(Record { phase: Phase::Fresh, link: None, largest_page: 300, ..idle() }),
     );
-    bench.begin();
-    fail_thrice(&mut bench);
-    assert_eq!(last_request(&bench), "/me/drive/root/delta?$top=75");
+    harness.begin();
+    fail_thrice(&mut harness);
+    assert_eq!(last_request(&harness), "/me/drive/root/delta?$top=75");
 }
 
 #[test]
@@ -252,23 +256,23 @@ fn recordings_without_a_link_are_listed_again_without_top() {
     let path = "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta";
     // On the first page, and on a later one.
     for pages in [0, 2] {
-        let mut bench = Bench::new(recordings(), None);
-        bench.begin();
-        assert_eq!(bench.requests, [format!("{path}?$top=5")]);
+        let mut harness = Harness::new(recordings(), None);
+        harness.begin();
+        assert_eq!(harness.requests, [format!("{path}?$top=5")]);
         for page in 0..pages {
-            bench.page(next(&format!("n{page}")));
+            harness.page(next(&format!("n{page}")));
         }
-        assert!(matches!(bench.on(no_link()), Step::Fetch(_)));
-        assert_eq!(bench.requests.last().unwrap(), path);
-        assert!(matches!(bench.page(delta("d1")), Step::Done | Step::Sweep { .. }));
+        assert!(matches!(harness.on(no_link()), Step::Fetch(_)));
+        assert_eq!(harness.requests.last().unwrap(), path);
+        assert!(matches!(harness.page(delta("d1")), Step::Done | Step::Sweep { .. }));
     }
     // If the link is missing without `$top` too, the round ends and says why.
-    let mut bench = Bench::new(recordings(), None);
-    bench.begin();
-    bench.on(no_link());
+    let mut harness = Harness::new(recordings(), None);
+    harness.begin();
+    harness.on(no_link());
     for _ in 0..2 {
-        assert!(matches!(bench.on(no_link()), Step::Sleep(_, WaitReason::Malformed)));
-        bench.on(Input::Slept);
+        assert!(matches!(harness.on(no_link()), Step::Sleep(_, WaitReason::Malformed)));
+        harness.on(Input::Slept);
     }
-    assert!(failure(bench.on(no_link())).message.contains("neither a nextLink nor a deltaLink"));
+    assert!(failure(harness.on(no_link())).message.contains("neither a nextLink nor a deltaLink"));
 }

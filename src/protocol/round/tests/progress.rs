@@ -3,32 +3,32 @@
 use super::*;
 use crate::protocol::round::progress::MAX_EMPTY_PAGES;
 
-fn stored_page_size(bench: &Bench) -> Option<u32> {
-    bench.store.as_ref().and_then(|record| record.page_size)
+fn stored_page_size(harness: &Harness) -> Option<u32> {
+    harness.store.as_ref().and_then(|record| record.page_size)
 }
 
 #[test]
 fn a_next_link_to_itself_is_requested_again_then_everything_once_then_ends_as_a_livelock() {
-    let mut bench =
-        Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
-    let failure = failure(until_over(&mut bench, |_| next("n1")));
+    let mut harness =
+        Harness::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
+    let failure = failure(until_over(&mut harness, |_| next("n1")));
     assert_eq!(failure.code, Code::Livelock);
     // The link three times, the query once, and the link that it leads to three times.
-    let count = |path: &str| bench.requests.iter().filter(|url| *url == path).count();
+    let count = |path: &str| harness.requests.iter().filter(|url| *url == path).count();
     assert_eq!((count("/contacts/delta?t=n1"), count("/contacts/delta")), (6, 1));
-    let stored = bench.store.clone().unwrap();
+    let stored = harness.store.clone().unwrap();
     assert_eq!((stored.phase, stored.link, stored.restarted), (Phase::Paging, Some(link("n1")), true));
-    assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
+    assert_eq!(harness.round.report.resync.as_deref(), Some("livelock"));
 }
 
 #[test]
 fn next_links_in_a_cycle_end_as_a_livelock_however_long_the_cycle_is() {
     for length in [2, 3, 7, 40] {
-        let mut bench = Bench::new(contacts(), None);
+        let mut harness = Harness::new(contacts(), None);
         let mut pages = 0;
-        let step = until_over(&mut bench, |bench| {
+        let step = until_over(&mut harness, |harness| {
             pages += 1;
-            let number = bench.requests.last().and_then(|url| url.split("=n").nth(1)?.parse::<u32>().ok());
+            let number = harness.requests.last().and_then(|url| url.split("=n").nth(1)?.parse::<u32>().ok());
             next(&format!("n{}", number.map_or(0, |number| (number + 1) % length)))
         });
         assert_eq!(failure(step).code, Code::Livelock);
@@ -38,27 +38,27 @@ fn next_links_in_a_cycle_end_as_a_livelock_however_long_the_cycle_is() {
 
 #[test]
 fn a_cycle_that_larger_pages_break_completes() {
-    let mut bench = Bench::new(events(), None);
-    let step = until_over(&mut bench, |bench| {
-        let larger = bench.round.prefer().contains(&"odata.maxpagesize=200".to_owned());
+    let mut harness = Harness::new(events(), None);
+    let step = until_over(&mut harness, |harness| {
+        let larger = harness.round.prefer().contains(&"odata.maxpagesize=200".to_owned());
         if larger {
             delta("d")
         } else {
-            next(if bench.requests.last().unwrap().ends_with("n0") { "n1" } else { "n0" })
+            next(if harness.requests.last().unwrap().ends_with("n0") { "n1" } else { "n0" })
         }
     });
     assert_eq!(step, Step::Done);
-    assert_eq!((bench.round.report.page_size, bench.round.report.resync.clone()), (Some(200), None));
+    assert_eq!((harness.round.report.page_size, harness.round.report.resync.clone()), (Some(200), None));
 }
 
 #[test]
 fn three_pages_in_a_row_without_progress_lead_to_larger_pages_then_to_a_full_listing_then_to_a_livelock() {
-    let mut bench = Bench::new(events(), None);
+    let mut harness = Harness::new(events(), None);
     let (mut pages, mut prefers) = (0, Vec::new());
-    let step = until_over(&mut bench, |bench| {
+    let step = until_over(&mut harness, |harness| {
         pages += 1;
-        prefers.push(bench.round.prefer().join(", "));
-        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
+        prefers.push(harness.round.prefer().join(", "));
+        harness.summary = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("n{pages}"))
     });
     let failure = failure(step);
@@ -70,14 +70,14 @@ fn three_pages_in_a_row_without_progress_lead_to_larger_pages_then_to_a_full_lis
         ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]
     );
     assert_eq!(pages, 5 * 3, "three at each size, and three of the second listing");
-    let stored = bench.store.clone().unwrap();
+    let stored = harness.store.clone().unwrap();
     assert_eq!((stored.restarted, stored.no_progress_pages, stored.generation), (true, 0, 2));
 
-    let mut reloaded = bench.again(events());
+    let mut reloaded = harness.again(events());
     let mut pages = 0;
-    let step = until_over(&mut reloaded, |bench| {
+    let step = until_over(&mut reloaded, |harness| {
         pages += 1;
-        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
+        harness.summary = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("another {pages}"))
     });
     assert_eq!((self::failure(step).code, pages), (Code::Livelock, 3), "it is not listed a third time");
@@ -101,41 +101,41 @@ fn a_page_size_that_completed_a_round_is_kept_and_grows_to_a_larger_configured_o
     for (configured, expected) in
         [(50, "odata.maxpagesize=200"), (300, "odata.maxpagesize=300"), (500, "odata.maxpagesize=400")]
     {
-        let mut bench = Bench::new(sized(configured).unwrap(), Some(stored.clone()));
-        bench.begin();
-        assert_eq!(bench.round.prefer(), [expected]);
+        let mut harness = Harness::new(sized(configured).unwrap(), Some(stored.clone()));
+        harness.begin();
+        assert_eq!(harness.round.prefer(), [expected]);
     }
 }
 
 #[test]
 fn pages_without_progress_are_counted_across_reloads() {
-    let mut bench = Bench::new(events(), None);
+    let mut harness = Harness::new(events(), None);
     for page in 1..=3 {
-        bench.round.config.max_pages = Some(1);
-        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
-        let step = until_over(&mut bench, |_| next(&format!("n{page}")));
+        harness.round.config.max_pages = Some(1);
+        harness.summary = PageSummary { items: 5, ..PageSummary::default() };
+        let step = until_over(&mut harness, |_| next(&format!("n{page}")));
         assert_eq!(
-            (step, bench.store.as_ref().map(|record| record.no_progress_pages)),
+            (step, harness.store.as_ref().map(|record| record.no_progress_pages)),
             (Step::Done, Some(page))
         );
-        bench = bench.again(events());
+        harness = harness.again(events());
     }
     let mut pages = 0;
-    let step = until_over(&mut bench, |bench| {
+    let step = until_over(&mut harness, |harness| {
         pages += 1;
-        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
+        harness.summary = PageSummary { items: 5, ..PageSummary::default() };
         if pages == 1 { next("n4") } else { delta("d") }
     });
-    assert_eq!((step, bench.round.report.page_size), (Step::Done, Some(200)));
+    assert_eq!((step, harness.round.report.page_size), (Step::Done, Some(200)));
 }
 
 #[test]
 fn rounds_of_one_page_per_process_escalate_too() {
-    let mut bench = Bench::new(events(), None);
+    let mut harness = Harness::new(events(), None);
     for page in 1..40 {
-        bench.round.config.max_pages = Some(1);
-        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
-        if let Step::Fail(failure) = until_over(&mut bench, |_| next(&format!("n{page}"))) {
+        harness.round.config.max_pages = Some(1);
+        harness.summary = PageSummary { items: 5, ..PageSummary::default() };
+        if let Step::Fail(failure) = until_over(&mut harness, |_| next(&format!("n{page}"))) {
             assert_eq!(
                 (failure.code, page),
                 (Code::Livelock, 5 * 3 + 1),
@@ -143,7 +143,7 @@ fn rounds_of_one_page_per_process_escalate_too() {
             );
             return;
         }
-        bench = bench.again(events());
+        harness = harness.again(events());
     }
     panic!("forty pages without progress do not end the rounds");
 }
@@ -152,16 +152,16 @@ fn rounds_of_one_page_per_process_escalate_too() {
 fn a_round_stuck_after_its_second_listing_continues_when_the_window_moves() {
     let window = Options { window: Some((7, 30, "UTC".into())), page_size: Some(1000), ..Options::default() };
     let rolling = || query::events(window.clone()).unwrap();
-    let mut bench = Bench::new(rolling(), None);
+    let mut harness = Harness::new(rolling(), None);
     let mut pages = 0;
     for day in 0..3 {
-        bench.now += ms(86_400_000.0);
-        bench.round.config.window = Some(format!("{day}/{day}"));
+        harness.now += ms(86_400_000.0);
+        harness.round.config.window = Some(format!("{day}/{day}"));
         // Graph repeats itself only in the windows of the first two days.
-        let step = until_over(&mut bench, |bench| {
+        let step = until_over(&mut harness, |harness| {
             pages += 1;
-            bench.summary = PageSummary { items: 5, ..PageSummary::default() };
-            if bench.requests.iter().any(|url| url.contains("startDateTime=2")) {
+            harness.summary = PageSummary { items: 5, ..PageSummary::default() };
+            if harness.requests.iter().any(|url| url.contains("startDateTime=2")) {
                 delta("d")
             } else {
                 next(&format!("n{pages}"))
@@ -172,9 +172,9 @@ fn a_round_stuck_after_its_second_listing_continues_when_the_window_moves() {
         } else {
             assert_eq!(step, Step::Done);
         }
-        bench = bench.again(rolling());
+        harness = harness.again(rolling());
     }
-    let stored = bench.store.unwrap();
+    let stored = harness.store.unwrap();
     assert_eq!((stored.window.as_deref(), stored.restarted), (Some("2/2"), false));
 }
 
@@ -182,18 +182,18 @@ fn a_round_stuck_after_its_second_listing_continues_when_the_window_moves() {
 fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
     let window = Options { window: Some((7, 30, "UTC".into())), ..Options::default() };
     let rolling = || query::events(window.clone()).unwrap();
-    let mut bench =
-        Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round_number: 1, ..idle() }));
-    bench.round.config.window = Some("new/new".into());
-    bench.begin();
-    bench.page(next("bad"));
+    let mut harness =
+        Harness::new(rolling(), Some(Record { window: Some("old/old".into()), round_number: 1, ..idle() }));
+    harness.round.config.window = Some("new/new".into());
+    harness.begin();
+    harness.page(next("bad"));
     for _ in 0..3 {
-        bench = bench.again(rolling());
-        bench.round.config.window = Some("new/new".into());
-        until_over(&mut bench, |bench| refused_link(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+        harness = harness.again(rolling());
+        harness.round.config.window = Some("new/new".into());
+        until_over(&mut harness, |harness| refused_link(harness, &["bad"]).unwrap_or_else(|| delta("d1")));
     }
-    assert!(bench.requests.last().unwrap().contains("startDateTime=new"), "{:?}", bench.requests);
-    let stored = bench.store.unwrap();
+    assert!(harness.requests.last().unwrap().contains("startDateTime=new"), "{:?}", harness.requests);
+    let stored = harness.store.unwrap();
     assert_eq!((stored.phase, stored.window.as_deref()), (Phase::Idle, Some("new/new")));
 }
 
@@ -207,28 +207,28 @@ fn a_link_that_always_fails_with_503_and_retry_after_is_abandoned_too() {
         page_index: 1,
         ..idle()
     };
-    let mut bench = Bench::new(contacts(), Some(start));
+    let mut harness = Harness::new(contacts(), Some(start));
     let unavailable = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }))
     };
-    let response = |bench: &mut Bench| {
-        if bench.requests.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
+    let response = |harness: &mut Harness| {
+        if harness.requests.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
     };
     for _ in 0..2 {
-        assert_eq!(failure(until_over(&mut bench, response)).code, Code::Network);
-        bench = bench.again(contacts());
+        assert_eq!(failure(until_over(&mut harness, response)).code, Code::Network);
+        harness = harness.again(contacts());
     }
-    assert_eq!(until_over(&mut bench, response), Step::Done);
-    assert_eq!(bench.requests.last().map(String::as_str), Some("/contacts/delta?t=d0"));
+    assert_eq!(until_over(&mut harness, response), Step::Done);
+    assert_eq!(harness.requests.last().map(String::as_str), Some("/contacts/delta?t=d0"));
 }
 
 #[test]
 fn a_mirror_is_as_of_the_end_of_its_listing_however_long_the_sweep_waits() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
-    bench.on(refused(410, ""));
-    assert!(matches!(bench.page(delta("d1")), Step::Sweep { .. }));
-    let mut later = bench.again(contacts());
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
+    harness.on(refused(410, ""));
+    assert!(matches!(harness.page(delta("d1")), Step::Sweep { .. }));
+    let mut later = harness.again(contacts());
     later.now += ms(3.0 * 86_400_000.0);
     later.begin();
     later.on(Input::Swept(SweepSummary {
@@ -244,27 +244,27 @@ fn a_mirror_is_as_of_the_end_of_its_listing_however_long_the_sweep_waits() {
 
 #[test]
 fn one_page_with_progress_or_an_empty_one_prevents_a_livelock() {
-    let mut bench = Bench::new(events(), None);
+    let mut harness = Harness::new(events(), None);
     let mut pages = 0;
-    let step = until_over(&mut bench, |bench| {
+    let step = until_over(&mut harness, |harness| {
         pages += 1;
-        bench.summary = match pages % 4 {
+        harness.summary = match pages % 4 {
             0 => one(),
             1 => PageSummary::default(),
             _ => PageSummary { items: 5, ..PageSummary::default() },
         };
         if pages < 100 { next(&format!("n{pages}")) } else { delta("d") }
     });
-    assert_eq!((step, stored_page_size(&bench)), (Step::Done, None));
+    assert_eq!((step, stored_page_size(&harness)), (Step::Done, None));
 }
 
 #[test]
 fn endless_empty_pages_end_as_a_livelock_after_two_listings() {
-    let mut bench = Bench::new(contacts(), None);
+    let mut harness = Harness::new(contacts(), None);
     let mut pages = 0;
-    let step = until_over(&mut bench, |bench| {
+    let step = until_over(&mut harness, |harness| {
         pages += 1;
-        bench.summary = PageSummary::default();
+        harness.summary = PageSummary::default();
         next(&format!("n{pages}"))
     });
     let failure = failure(step);

@@ -4,44 +4,44 @@ use super::*;
 
 #[test]
 fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
-    assert!(matches!(bench.on(refused(410, "syncStateNotFound")), Step::Fetch(_)));
-    let stored = bench.store.clone().unwrap();
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
+    assert!(matches!(harness.on(refused(410, "syncStateNotFound")), Step::Fetch(_)));
+    let stored = harness.store.clone().unwrap();
     assert_eq!((stored.phase, stored.link.clone(), stored.reset_times), (Phase::Fresh, None, vec![NOW]));
-    let step = bench.on(delta("d1"));
+    let step = harness.on(delta("d1"));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 0, last: false }));
-    let step = bench.on(Input::Delivered);
+    let step = harness.on(Input::Delivered);
     assert!(matches!(step, Step::Sweep { after: None, .. }), "{step:?}");
-    assert_eq!(bench.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
-    let step = bench.on(Input::Swept(SweepSummary {
+    assert_eq!(harness.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
+    let step = harness.on(Input::Swept(SweepSummary {
         has_changes: true,
         count_delta: -1,
         after: Some("m".into()),
         ..SweepSummary::default()
     }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 1, last: false }));
-    assert!(matches!(bench.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
-    let step = bench.on(Input::Swept(SweepSummary {
+    assert!(matches!(harness.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
+    let step = harness.on(Input::Swept(SweepSummary {
         has_changes: false,
         count_delta: 0,
         after: None,
         ..SweepSummary::default()
     }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
-    assert_eq!(bench.on(Input::Delivered), Step::Done);
-    let stored = bench.store.unwrap();
+    assert_eq!(harness.on(Input::Delivered), Step::Done);
+    let stored = harness.store.unwrap();
     assert_eq!(
         (stored.phase, stored.link, stored.reset_times, stored.sweep_after),
         (Phase::Idle, Some(link("d1")), vec![], None)
     );
-    assert_eq!(bench.requests, ["/contacts/delta?t=d0", "/contacts/delta"]);
-    assert_eq!(bench.round.report.resync.as_deref(), Some("syncStateNotFound"));
+    assert_eq!(harness.requests, ["/contacts/delta?t=d0", "/contacts/delta"]);
+    assert_eq!(harness.round.report.resync.as_deref(), Some("syncStateNotFound"));
 }
 
 #[test]
 fn after_a_crash_the_link_of_a_reset_is_not_requested_again() {
-    let mut first = Bench::new(contacts(), Some(idle()));
+    let mut first = Harness::new(contacts(), Some(idle()));
     first.begin();
     first.on(refused(410, ""));
     let mut second = first.again(contacts());
@@ -63,70 +63,70 @@ fn after_a_crash_in_the_sweep_the_next_round_continues_it_without_a_request() {
         round_number: 5,
         ..idle()
     };
-    let mut bench = Bench::new(contacts(), Some(store));
-    let step = bench.begin();
+    let mut harness = Harness::new(contacts(), Some(store));
+    let step = harness.begin();
     assert!(
         matches!(&step, Step::Sweep { after: Some(after),
             completed } if after == "k" && completed.round() == 5),
         "{step:?}"
     );
-    assert!(bench.requests.is_empty());
+    assert!(harness.requests.is_empty());
 }
 
 #[test]
 fn a_chunk_without_ghosts_is_not_committed() {
     let store = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
-    let mut bench = Bench::new(contacts(), Some(store.clone()));
-    bench.begin();
-    let step = bench.on(Input::Swept(SweepSummary {
+    let mut harness = Harness::new(contacts(), Some(store.clone()));
+    harness.begin();
+    let step = harness.on(Input::Swept(SweepSummary {
         has_changes: false,
         count_delta: 0,
         after: Some("m".into()),
         ..SweepSummary::default()
     }));
     assert!(matches!(&step, Step::Sweep { after: Some(after), .. } if after == "m"), "{step:?}");
-    assert_eq!(bench.store, Some(store));
+    assert_eq!(harness.store, Some(store));
 }
 
 #[test]
 fn an_incremental_round_never_reaches_the_sweep() {
     for generation in [1, 2, 7] {
-        let mut bench = Bench::new(contacts(), Some(Record { generation, ..idle() }));
-        bench.begin();
-        assert!(matches!(bench.page(next("n1")), Step::Fetch(_)));
-        assert_eq!(bench.page(delta("d1")), Step::Done);
+        let mut harness = Harness::new(contacts(), Some(Record { generation, ..idle() }));
+        harness.begin();
+        assert!(matches!(harness.page(next("n1")), Step::Fetch(_)));
+        assert_eq!(harness.page(delta("d1")), Step::Done);
     }
 }
 
 #[test]
 fn a_first_full_round_and_a_feed_have_nothing_to_sweep() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    assert_eq!(bench.page(delta("d1")), Step::Done);
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
+    assert_eq!(harness.page(delta("d1")), Step::Done);
     let feed = query::org_contacts(Options { feed: true, ..Options::default() }).unwrap();
-    let mut bench = Bench::new(feed, Some(idle()));
-    bench.begin();
-    bench.on(refused(410, ""));
-    assert_eq!(bench.page(delta("d1")), Step::Done);
-    assert_eq!(bench.store.unwrap().generation, 2);
+    let mut harness = Harness::new(feed, Some(idle()));
+    harness.begin();
+    harness.on(refused(410, ""));
+    assert_eq!(harness.page(delta("d1")), Step::Done);
+    assert_eq!(harness.store.unwrap().generation, 2);
 }
 
 #[test]
 fn a_reset_within_a_full_round_restarts_it_and_the_fourth_of_a_day_ends_it() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
     for generation in 2..=4 {
-        assert!(matches!(bench.on(refused(410, "")), Step::Fetch(_)));
-        bench.page(next("n"));
-        assert_eq!(bench.store.as_ref().map(|record| record.generation), Some(generation));
-        bench = bench.again(contacts());
-        bench.begin();
+        assert!(matches!(harness.on(refused(410, "")), Step::Fetch(_)));
+        harness.page(next("n"));
+        assert_eq!(harness.store.as_ref().map(|record| record.generation), Some(generation));
+        harness = harness.again(contacts());
+        harness.begin();
     }
-    let before = bench.store.clone();
-    let failure = failure(bench.on(refused(410, "syncStateNotFound")));
+    let before = harness.store.clone();
+    let failure = failure(harness.on(refused(410, "syncStateNotFound")));
     assert_eq!((failure.code, failure.graph_code.as_deref()), (Code::ResyncLoop, Some("syncStateNotFound")));
-    assert_eq!(bench.store, before);
-    let mut tomorrow = bench.again(contacts());
+    assert_eq!(harness.store, before);
+    let mut tomorrow = harness.again(contacts());
     tomorrow.now += ms(86_400_001.0);
     tomorrow.begin();
     assert!(matches!(tomorrow.on(refused(410, "")), Step::Fetch(_)));
@@ -143,21 +143,21 @@ fn the_location_of_a_reset_is_followed_for_drives_only_and_abandoned_when_it_fai
     };
     let drive = || query::track("/me/drive/root/delta", Options::default()).unwrap();
     let location = "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new";
-    let mut bench = Bench::new(drive(), Some(idle()));
-    bench.begin();
-    assert_eq!(bench.on(gone(location)), Step::Fetch(location.into()));
-    bench.on(refused(500, ""));
+    let mut harness = Harness::new(drive(), Some(idle()));
+    harness.begin();
+    assert_eq!(harness.on(gone(location)), Step::Fetch(location.into()));
+    harness.on(refused(500, ""));
     assert_eq!(
-        bench.requests,
+        harness.requests,
         ["/contacts/delta?t=d0", "/drives/d/root/delta?token=new", "/me/drive/root/delta"]
     );
 
-    let mut foreign = Bench::new(drive(), Some(idle()));
+    let mut foreign = Harness::new(drive(), Some(idle()));
     foreign.begin();
     foreign.on(gone("https://evil.example/v1.0/drives"));
     assert_eq!(foreign.requests.last().map(String::as_str), Some("/me/drive/root/delta"));
 
-    let mut directory = Bench::new(contacts(), Some(idle()));
+    let mut directory = Harness::new(contacts(), Some(idle()));
     directory.begin();
     directory.on(gone(location));
     assert_eq!(directory.requests.last().map(String::as_str), Some("/contacts/delta"));
@@ -165,35 +165,35 @@ fn the_location_of_a_reset_is_followed_for_drives_only_and_abandoned_when_it_fai
 
 #[test]
 fn a_reset_code_on_the_query_itself_is_final() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    assert_eq!(failure(bench.on(refused(410, "syncStateNotFound"))).code, Code::ResyncLoop);
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
+    assert_eq!(failure(harness.on(refused(410, "syncStateNotFound"))).code, Code::ResyncLoop);
 }
 
 #[test]
 fn a_foreign_link_is_neither_stored_nor_followed() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
     let failure =
-        failure(bench.on(Input::Page(Link::Next("https://evil.example/v1.0/contacts/delta?t=1".into()))));
+        failure(harness.on(Input::Page(Link::Next("https://evil.example/v1.0/contacts/delta?t=1".into()))));
     assert_eq!(failure.code, Code::ForeignLink);
-    assert_eq!(bench.store, Some(idle()));
+    assert_eq!(harness.store, Some(idle()));
 }
 
 #[test]
 fn a_stored_foreign_link_is_not_requested() {
-    let mut bench =
-        Bench::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
-    assert_eq!(failure(bench.begin()).code, Code::ForeignLink);
-    assert!(bench.requests.is_empty());
+    let mut harness =
+        Harness::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
+    assert_eq!(failure(harness.begin()).code, Code::ForeignLink);
+    assert!(harness.requests.is_empty());
 }
 
 #[test]
 fn a_redirect_is_a_foreign_link() {
     for status in [0, 302, 308] {
-        let mut bench = Bench::new(contacts(), None);
-        bench.begin();
-        let failure = failure(bench.on(refused(status, "")));
+        let mut harness = Harness::new(contacts(), None);
+        harness.begin();
+        let failure = failure(harness.on(refused(status, "")));
         assert_eq!(failure.code, Code::ForeignLink);
         assert!(failure.message.contains("a redirect is not followed"), "{}", failure.message);
     }
@@ -209,11 +209,11 @@ fn an_expired_page_token_lists_everything_again_in_the_same_round() {
         page_index: 3,
         ..idle()
     };
-    let mut bench = Bench::new(contacts(), Some(paging));
-    bench.begin();
-    assert!(matches!(bench.on(refused(400, "Directory_ExpiredPageToken")),
+    let mut harness = Harness::new(contacts(), Some(paging));
+    harness.begin();
+    assert!(matches!(harness.on(refused(400, "Directory_ExpiredPageToken")),
             Step::Fetch(url) if url.ends_with("/contacts/delta")));
-    assert_eq!(bench.round.report.resync.as_deref(), Some("Directory_ExpiredPageToken"));
+    assert_eq!(harness.round.report.resync.as_deref(), Some("Directory_ExpiredPageToken"));
 }
 
 #[test]
@@ -228,29 +228,29 @@ fn a_teams_channel_without_a_conversation_is_not_supported_and_does_not_loop() {
         }))
     };
     let channel = query::track("/teams/t/channels/c/messages/delta", Options::default()).unwrap();
-    let mut bench = Bench::new(channel, None);
-    bench.begin();
-    bench.summary = PageSummary::default();
-    bench.on(next("n1"));
-    bench.on(Input::Delivered);
-    let mut step = bench.on(refused());
+    let mut harness = Harness::new(channel, None);
+    harness.begin();
+    harness.summary = PageSummary::default();
+    harness.on(next("n1"));
+    harness.on(Input::Delivered);
+    let mut step = harness.on(refused());
     assert!(matches!(&step, Step::Fetch(url) if url.ends_with("/messages/delta")), "{step:?}");
-    bench.on(next("n2"));
-    step = bench.on(Input::Delivered);
+    harness.on(next("n2"));
+    step = harness.on(Input::Delivered);
     assert!(matches!(step, Step::Fetch(_)), "{step:?}");
-    let failure = failure(bench.on(refused()));
+    let failure = failure(harness.on(refused()));
     assert_eq!(failure.code, Code::NotSupported);
     assert!(failure.message.contains("list the collection without it"), "{}", failure.message);
 }
 
 #[test]
 fn full_rounds_after_resets_are_spread_over_time() {
-    let waits = [0.0, 0.5, 0.999].map(|chance| {
-        let mut bench = Bench::new(contacts(), Some(idle()));
-        bench.begin();
-        let step = bench.round.step(refused(410, ""), bench.now, chance);
+    let waits = [0.0, 0.5, 0.999].map(|random| {
+        let mut harness = Harness::new(contacts(), Some(idle()));
+        harness.begin();
+        let step = harness.round.step(refused(410, ""), harness.now, random);
         assert!(matches!(step, Step::SaveRecord { .. }), "the reset is stored at once: {step:?}");
-        match bench.round.step(Input::Committed, bench.now, chance) {
+        match harness.round.step(Input::Committed, harness.now, random) {
             Step::Sleep(wait, WaitReason::Resync) => wait.as_millis(),
             other => panic!("{other:?}"),
         }
@@ -267,23 +267,23 @@ fn a_reset_with_retry_after_is_stored_as_a_throttle() {
             retry_after: Some("9".into()),
             ..Refusal::default()
         };
-        let mut bench = Bench::new(contacts(), Some(idle()));
-        bench.begin();
-        bench.on(Input::Refused(Box::new(reset)));
-        assert_eq!(bench.throttles, [NOW + ms(9000.0)], "{status}");
-        assert_eq!(bench.round.report.resync.as_deref(), Some("resyncRequired"));
+        let mut harness = Harness::new(contacts(), Some(idle()));
+        harness.begin();
+        harness.on(Input::Refused(Box::new(reset)));
+        assert_eq!(harness.throttles, [NOW + ms(9000.0)], "{status}");
+        assert_eq!(harness.round.report.resync.as_deref(), Some("resyncRequired"));
     }
 }
 
 #[test]
 fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
     for code in ["SyncStateNotFound", "resyncRequired", "resyncChangesUploadDifferences"] {
-        let mut bench = Bench::new(contacts(), Some(idle()));
-        bench.begin();
-        assert!(matches!(bench.on(refused(500, code)), Step::Fetch(_)), "{code}");
-        assert_eq!(bench.requests, ["/contacts/delta?t=d0", "/contacts/delta"]);
-        assert_eq!(bench.round.report.resync.as_deref(), Some(code), "the report names the code");
-        assert!(matches!(bench.on(refused(500, code)), Step::Sleep(_, WaitReason::Server)));
+        let mut harness = Harness::new(contacts(), Some(idle()));
+        harness.begin();
+        assert!(matches!(harness.on(refused(500, code)), Step::Fetch(_)), "{code}");
+        assert_eq!(harness.requests, ["/contacts/delta?t=d0", "/contacts/delta"]);
+        assert_eq!(harness.round.report.resync.as_deref(), Some(code), "the report names the code");
+        assert!(matches!(harness.on(refused(500, code)), Step::Sleep(_, WaitReason::Server)));
     }
 }
 
@@ -295,10 +295,10 @@ fn the_report_contains_the_reset_code_even_if_graph_nests_another_code_in_it() {
         ("gone", "resyncChangesApplyDifferences"),
     ] {
         let expected = if outer == "gone" { inner } else { outer };
-        let mut bench = Bench::new(contacts(), Some(idle()));
-        bench.begin();
+        let mut harness = Harness::new(contacts(), Some(idle()));
+        harness.begin();
         let codes = vec![outer.to_owned(), inner.to_owned()];
-        bench.on(Input::Refused(Box::new(Refusal { status: 410, codes, ..Refusal::default() })));
-        assert_eq!(bench.round.report.resync.as_deref(), Some(expected));
+        harness.on(Input::Refused(Box::new(Refusal { status: 410, codes, ..Refusal::default() })));
+        assert_eq!(harness.round.report.resync.as_deref(), Some(expected));
     }
 }

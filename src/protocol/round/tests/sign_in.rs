@@ -4,45 +4,45 @@ use super::*;
 
 #[test]
 fn a_401_asks_once_for_another_token() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
     assert_eq!(
-        bench.step(refused(401, "InvalidAuthenticationToken")),
+        harness.step(refused(401, "InvalidAuthenticationToken")),
         Step::SignIn(TokenReason::Unauthorized)
     );
-    bench.on(Input::SignedIn);
-    let failure = failure(bench.step(refused(401, "InvalidAuthenticationToken")));
+    harness.on(Input::SignedIn);
+    let failure = failure(harness.step(refused(401, "InvalidAuthenticationToken")));
     assert_eq!(
         (failure.code, failure.status, failure.graph_code.as_deref()),
         (Code::Unauthorized, Some(401), Some("InvalidAuthenticationToken"))
     );
     assert!(failure.message.contains("check its audience, its tenant and its cloud"), "{}", failure.message);
-    assert_eq!(bench.store, None);
+    assert_eq!(harness.store, None);
 }
 
 #[test]
 fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page() {
     for status in [401, 403] {
-        let mut bench = Bench::new(contacts(), Some(idle()));
-        bench.begin();
+        let mut harness = Harness::new(contacts(), Some(idle()));
+        harness.begin();
         let refusal = Refusal { status, claims: Some("{\"a\":1}".into()), ..Refusal::default() };
         assert_eq!(
-            bench.step(Input::Refused(Box::new(refusal))),
+            harness.step(Input::Refused(Box::new(refusal))),
             Step::SignIn(TokenReason::Claims("{\"a\":1}".into()))
         );
-        bench.on(Input::SignedIn);
-        assert_eq!(bench.requests, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
-        assert_eq!(bench.page(delta("d1")), Step::Done);
+        harness.on(Input::SignedIn);
+        assert_eq!(harness.requests, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
+        assert_eq!(harness.page(delta("d1")), Step::Done);
     }
 }
 
 #[test]
 fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
-    bench.step(claims_challenge("{\"a\":1}"));
-    bench.on(Input::SignedIn);
-    let failure = failure(bench.step(claims_challenge("{\"a\":1}")));
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
+    harness.step(claims_challenge("{\"a\":1}"));
+    harness.on(Input::SignedIn);
+    let failure = failure(harness.step(claims_challenge("{\"a\":1}")));
     assert_eq!(
         (failure.code, failure.claims.as_deref(), failure.retryable),
         (Code::Claims, Some("{\"a\":1}"), true)
@@ -52,64 +52,64 @@ fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
         "{}",
         failure.message
     );
-    assert_eq!(bench.store, Some(idle()));
+    assert_eq!(harness.store, Some(idle()));
 }
 
 #[test]
 fn at_most_two_sign_in_steps_happen_without_a_page_even_with_new_claims() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
-    bench.on(Input::SignedIn);
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
+    assert_eq!(harness.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
+    harness.on(Input::SignedIn);
     assert_eq!(
-        bench.step(claims_challenge("{\"a\":1}")),
+        harness.step(claims_challenge("{\"a\":1}")),
         Step::SignIn(TokenReason::Claims("{\"a\":1}".into()))
     );
-    bench.on(Input::SignedIn);
-    assert_eq!(failure(bench.step(claims_challenge("{\"a\":2}"))).code, Code::Claims);
+    harness.on(Input::SignedIn);
+    assert_eq!(failure(harness.step(claims_challenge("{\"a\":2}"))).code, Code::Claims);
     // Throttles between them change nothing.
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
     for claims in ["{\"a\":1}", "{\"a\":2}"] {
-        bench.on(throttled("1"));
-        bench.on(Input::Slept);
-        bench.step(claims_challenge(claims));
-        bench.on(Input::SignedIn);
+        harness.on(throttled("1"));
+        harness.on(Input::Slept);
+        harness.step(claims_challenge(claims));
+        harness.on(Input::SignedIn);
     }
-    assert_eq!(failure(bench.step(refused(401, ""))).code, Code::Unauthorized);
+    assert_eq!(failure(harness.step(refused(401, ""))).code, Code::Unauthorized);
 }
 
 #[test]
 fn a_reset_between_two_refused_tokens_does_not_count_as_a_page() {
-    let mut bench = Bench::new(contacts(), Some(idle()));
-    bench.begin();
-    bench.on(refused(401, ""));
-    bench.on(Input::SignedIn);
-    bench.on(claims_challenge("{}"));
-    bench.on(Input::SignedIn);
-    bench.on(refused(410, ""));
-    assert_eq!(failure(bench.on(refused(401, ""))).code, Code::Unauthorized);
+    let mut harness = Harness::new(contacts(), Some(idle()));
+    harness.begin();
+    harness.on(refused(401, ""));
+    harness.on(Input::SignedIn);
+    harness.on(claims_challenge("{}"));
+    harness.on(Input::SignedIn);
+    harness.on(refused(410, ""));
+    assert_eq!(failure(harness.on(refused(401, ""))).code, Code::Unauthorized);
 }
 
 #[test]
 fn each_page_allows_two_more_sign_in_steps() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
     for page in ["n1", "n2", "n3"] {
-        bench.step(claims_challenge("{}"));
-        bench.on(Input::SignedIn);
-        bench.step(refused(401, ""));
-        bench.on(Input::SignedIn);
-        bench.page(next(page));
+        harness.step(claims_challenge("{}"));
+        harness.on(Input::SignedIn);
+        harness.step(refused(401, ""));
+        harness.on(Input::SignedIn);
+        harness.page(next(page));
     }
 }
 
 #[test]
 fn after_a_page_a_401_asks_for_another_token_again() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    bench.step(refused(401, ""));
-    bench.on(Input::SignedIn);
-    bench.page(next("n1"));
-    assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
+    let mut harness = Harness::new(contacts(), None);
+    harness.begin();
+    harness.step(refused(401, ""));
+    harness.on(Input::SignedIn);
+    harness.page(next("n1"));
+    assert_eq!(harness.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
 }

@@ -29,16 +29,16 @@ fn masters_that_cannot_be_requested_are_skipped_without_recursion() {
                 page_index: 1,
                 ..idle()
             };
-            let mut bench = Bench::new(events(), Some(stored));
-            bench.begin();
-            bench.summary = PageSummary {
+            let mut harness = Harness::new(events(), Some(stored));
+            harness.begin();
+            harness.summary = PageSummary {
                 missing_masters: (0..MANY).map(|at| format!("{id}{at}\u{1}")).collect(),
                 ..one()
             };
-            let step = bench.on(delta("d1"));
+            let step = harness.on(delta("d1"));
             assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
-            assert_eq!(bench.on(Input::Delivered), Step::Done);
-            assert_eq!(bench.store.unwrap().awaited_masters.len(), 0);
+            assert_eq!(harness.on(Input::Delivered), Step::Done);
+            assert_eq!(harness.store.unwrap().awaited_masters.len(), 0);
         }
     });
 }
@@ -46,21 +46,21 @@ fn masters_that_cannot_be_requested_are_skipped_without_recursion() {
 #[test]
 fn masters_of_a_page_and_of_a_record_are_merged_in_one_pass() {
     let stored = Record { phase: Phase::Paging, awaited_masters: ids(0), page_index: 1, ..idle() };
-    let mut bench = Bench::new(events(), Some(stored));
-    bench.begin();
-    bench.summary = PageSummary { missing_masters: ids(MANY / 2), received_masters: ids(MANY), ..one() };
-    bench.page(next("n1"));
-    let masters = bench.store.unwrap().awaited_masters;
+    let mut harness = Harness::new(events(), Some(stored));
+    harness.begin();
+    harness.summary = PageSummary { missing_masters: ids(MANY / 2), received_masters: ids(MANY), ..one() };
+    harness.page(next("n1"));
+    let masters = harness.store.unwrap().awaited_masters;
     assert_eq!(masters.len(), MANY + MANY / 2, "each once, without those that the page contains");
 }
 
 #[test]
 fn delivered_ids_are_stored_once_in_one_pass() {
     let stored = Record { unacknowledged: ids(0), ..idle() };
-    let mut bench = Bench::new(contacts(), Some(stored));
-    bench.round.config.has_consumer = true;
-    bench.begin();
-    bench.summary = PageSummary { new_ids: ids(MANY / 2), unacknowledged: ids(0), ..one() };
-    assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
-    assert_eq!(bench.store.unwrap().unacknowledged.len(), MANY + MANY / 2);
+    let mut harness = Harness::new(contacts(), Some(stored));
+    harness.round.config.has_consumer = true;
+    harness.begin();
+    harness.summary = PageSummary { new_ids: ids(MANY / 2), unacknowledged: ids(0), ..one() };
+    assert!(matches!(harness.on(next("n1")), Step::Deliver(_)));
+    assert_eq!(harness.store.unwrap().unacknowledged.len(), MANY + MANY / 2);
 }

@@ -10,7 +10,7 @@ import { Observable } from "rxjs";
 import type { DeltaClient, OrgContact, ViewState } from "deltalink";
 import { open, show } from "./open.js";
 
-/** The contacts, which are live as long as somebody listens. */
+/** The contacts, which are live as long as this observable has a subscriber. */
 const contacts = new Observable<ViewState<OrgContact>>((to) => {
   const opened = (open() as Promise<DeltaClient>).then((client) => {
     const query = client.orgContacts();

@@ -1,5 +1,5 @@
-//! A service, a token source and a store that react to a round as a list says, and check its
-//! requests.
+//! A service, a token source and a store that react to a round as a list of reactions says. They
+//! check the requests of the round.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -94,7 +94,7 @@ fn query(kind: u8) -> Query {
 }
 
 /// One query with its store, from round to round and from process to process.
-pub struct Bench {
+pub struct Harness {
     query: Rc<Query>,
     endpoint: Rc<Endpoint>,
     store: Option<Record>,
@@ -111,7 +111,8 @@ pub struct Bench {
     sent_links: HashSet<String>,
     /// Whether the last link is one that Graph had sent before.
     is_repeated: bool,
-    names: u64,
+    /// The number of links that [`Self::new_link`] has made.
+    new_links: u64,
 }
 
 /// How a round ended.
@@ -122,7 +123,7 @@ pub enum End {
     Crashed,
 }
 
-impl Bench {
+impl Harness {
     pub fn new(kind: u8) -> Self {
         let query = query(kind);
         Self {
@@ -136,7 +137,7 @@ impl Bench {
             known_floor: None,
             sent_links: HashSet::new(),
             is_repeated: false,
-            names: 0,
+            new_links: 0,
         }
     }
 
@@ -162,14 +163,14 @@ impl Bench {
     fn throttle_by_another_query(&mut self, wait: Duration) {
         let until = self.now + wait;
         self.floor = self.floor.max(until);
-        self.limiter.throttled(until, self.now);
+        self.limiter.throttle(until, self.now);
         self.store_throttle(self.limiter.throttled_until(self.now));
     }
 
     /// A link that Graph has not sent before.
     fn new_link(&mut self) -> String {
-        self.names += 1;
-        self.link(&format!("new{}", self.names))
+        self.new_links += 1;
+        self.link(&format!("new{}", self.new_links))
     }
 
     fn link(&mut self, name: &str) -> String {
@@ -179,8 +180,8 @@ impl Bench {
     }
 
     /// Runs one round. The token source, the service and the store each take the next reaction from
-    /// the list if it is one of theirs, and otherwise work without a fault. Once the list is used
-    /// up, the service sends deltaLinks.
+    /// the list if it applies to them, and otherwise work without a fault. After the last reaction,
+    /// the service sends deltaLinks.
     pub fn round(
         &mut self,
         reactions: &mut Peekable<impl Iterator<Item = Reaction>>,
@@ -199,7 +200,7 @@ impl Bench {
         let mut running = Running {
             round: Round::new(config, self.now),
             resume_link: self.resume_link(),
-            bench: self,
+            harness: self,
             reactions,
             max_requests,
             counts: Counts::default(),
@@ -241,7 +242,7 @@ struct Counts {
 
 /// A running round: the environment of the driver.
 struct Running<'a, R: Iterator<Item = Reaction>> {
-    bench: &'a mut Bench,
+    harness: &'a mut Harness,
     reactions: &'a mut Peekable<R>,
     round: Round,
     /// The link that the first request must have, if the last round was interrupted.
@@ -262,19 +263,19 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
     }
 
     fn stored(&mut self) -> &mut Option<Record> {
-        &mut self.bench.store
+        &mut self.harness.store
     }
 
     fn now(&self) -> Instant {
-        self.bench.now
+        self.harness.now
     }
 
-    fn chance(&mut self) -> f64 {
+    fn random(&mut self) -> f64 {
         JITTER
     }
 
     fn before_step(&mut self, input: &Input) -> bool {
-        self.bench.now += Duration::from_millis(1.0);
+        self.harness.now += Duration::from_millis(1.0);
         self.has_page = matches!(input, Input::Page(_) | Input::Master(_));
         true
     }
@@ -285,16 +286,16 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
             self.counts.faults_in_a_row = 0;
         }
         if let Some(wait) = self.retry_after.take() {
-            let earliest = self.bench.now + wait;
+            let earliest = self.harness.now + wait;
             assert!(
                 matches!(step, Step::StoreThrottle(until) if *until >= earliest),
                 "invariant 10: Graph asks to wait {wait:?}, but the next step is {step:?}"
             );
         }
         match step {
-            Step::StoreThrottle(until) => self.bench.limiter.throttled(*until, self.bench.now),
+            Step::StoreThrottle(until) => self.harness.limiter.throttle(*until, self.harness.now),
             Step::Commit { record, .. } | Step::SaveRecord { record, .. } => {
-                let is_known = record.link.as_ref().is_none_or(|link| self.bench.sent_links.contains(link));
+                let is_known = record.link.as_ref().is_none_or(|link| self.harness.sent_links.contains(link));
                 assert!(is_known, "invariant 7: stored {:?}", record.link);
             }
             _ => {}
@@ -304,8 +305,9 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
     fn store_failure(&mut self, step: &Step) -> Option<Box<Error>> {
         self.reactions.next_if(|reaction| matches!(reaction, Reaction::NoStore))?;
         if matches!(step, Step::StoreThrottle(_)) {
-            let floor = self.bench.stored_throttle.map_or(NEVER, |(until, _)| until.min(self.bench.floor));
-            self.bench.known_floor = Some(floor);
+            let floor =
+                self.harness.stored_throttle.map_or(NEVER, |(until, _)| until.min(self.harness.floor));
+            self.harness.known_floor = Some(floor);
         }
         Some(Error::new(Code::Store, "the disk is gone"))
     }
@@ -314,7 +316,7 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
         let has_conflict =
             self.reactions.next_if(|reaction| matches!(reaction, Reaction::Conflict)).is_some();
         if has_conflict {
-            self.bench.store = self.bench.store.as_ref().map(Record::next_revision);
+            self.harness.store = self.harness.store.as_ref().map(Record::next_revision);
         }
         has_conflict
     }
@@ -340,17 +342,21 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
         if let Some(Reaction::Throttled(ms)) =
             self.reactions.next_if(|reaction| matches!(reaction, Reaction::Throttled(_)))
         {
-            self.bench.throttle_by_another_query(Duration::from_millis(f64::from(ms)));
+            self.harness.throttle_by_another_query(Duration::from_millis(f64::from(ms)));
         }
-        let bench = &mut *self.bench;
-        if bench.limiter.throttled_until(bench.now) <= bench.now {
-            bench.now += bench.limiter.reserve(bench.now, JITTER);
+        let harness = &mut *self.harness;
+        if harness.limiter.throttled_until(harness.now) <= harness.now {
+            harness.now += harness.limiter.reserve(harness.now, JITTER);
         }
-        let throttled_until = bench.limiter.throttled_until(bench.now);
-        if throttled_until > bench.now {
+        let throttled_until = harness.limiter.throttled_until(harness.now);
+        if throttled_until > harness.now {
             return Some(Input::Throttled(throttled_until));
         }
-        assert!(bench.now >= bench.floor, "invariant 10: requested {:?} too early", bench.floor - bench.now);
+        assert!(
+            harness.now >= harness.floor,
+            "invariant 10: requested {:?} too early",
+            harness.floor - harness.now
+        );
         self.counts.requests += 1;
         assert!(self.counts.requests <= self.max_requests, "invariant 9: a round that does not end");
         let input = self.reaction(is_master)?;
@@ -368,11 +374,11 @@ impl<R: Iterator<Item = Reaction>> Environment for Running<'_, R> {
     }
 
     fn store_throttle(&mut self, until: Instant) {
-        self.bench.store_throttle(until);
+        self.harness.store_throttle(until);
     }
 
     fn wait(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
-        self.bench.now += wait;
+        self.harness.now += wait;
         Some(Input::Slept)
     }
 
@@ -386,8 +392,8 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
         let origin = Url::parse(url).unwrap().origin().ascii_serialization();
         assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
         let is_master = url.contains("/events/");
-        let is_query = url == self.bench.query.url(&self.bench.endpoint, None);
-        assert!(is_query || is_master || self.bench.sent_links.contains(url), "invariant 7: {url}");
+        let is_query = url == self.harness.query.url(&self.harness.endpoint, None);
+        assert!(is_query || is_master || self.harness.sent_links.contains(url), "invariant 7: {url}");
         if let Some(link) = self.resume_link.take().filter(|_| !is_master) {
             assert_eq!(url, link, "invariant 15: an interrupted round continues at its link");
         }
@@ -400,21 +406,21 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
         {
             let wait = Duration::from_millis(seconds.parse::<f64>().unwrap() * 1000.0);
             self.retry_after = Some(wait).filter(|wait| *wait > Duration::ZERO);
-            self.bench.floor = self.bench.floor.max(self.bench.now + wait);
+            self.harness.floor = self.harness.floor.max(self.harness.now + wait);
         }
     }
 
     fn count(&mut self, input: &Input) {
         match input {
             Input::Master(_) => self.counts.masters += 1,
-            Input::Page(link) if link.url().starts_with(ROOT) && !self.bench.is_repeated => {}
+            Input::Page(link) if link.url().starts_with(ROOT) && !self.harness.is_repeated => {}
             _ => {
                 self.counts.faults += 1;
                 self.counts.faults_in_a_row += 1;
             }
         }
         if matches!(input, Input::Page(_) | Input::Master(_)) {
-            self.bench.limiter.response_received();
+            self.harness.limiter.raise_limit();
         }
         let Counts { requests, pages, masters, faults, faults_in_a_row, .. } = self.counts;
         assert!(faults_in_a_row <= MAX_FAULTS, "invariant 9: {:?}", self.counts);
@@ -423,7 +429,7 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
 
     /// The reaction to a request. `None` if the process ends.
     fn reaction(&mut self, is_master: bool) -> Option<Input> {
-        let bench = &mut *self.bench;
+        let harness = &mut *self.harness;
         Some(
             match self
                 .reactions
@@ -434,7 +440,7 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
                 }
                 None => {
                     self.summary = PageSummary { items: 1, made_progress: true, ..PageSummary::default() };
-                    let link = bench.new_link();
+                    let link = harness.new_link();
                     Input::Page(if self.reactions.peek().is_some() {
                         Link::Next(link)
                     } else {
@@ -452,14 +458,14 @@ impl<R: Iterator<Item = Reaction>> Running<'_, R> {
                         self.summary.missing_masters.push(format!("m{name}"));
                         self.summary.new_ids.push(format!("f{name}"));
                     }
-                    Input::Page(Link::Next(bench.link(&name.to_string())))
+                    Input::Page(Link::Next(harness.link(&name.to_string())))
                 }
                 Some(Reaction::Delta(name)) => {
                     self.summary = PageSummary::default();
-                    Input::Page(Link::Delta(bench.link(&name.to_string())))
+                    Input::Page(Link::Delta(harness.link(&name.to_string())))
                 }
-                Some(Reaction::Hostile(which, is_next)) => {
-                    let link = HOSTILE[which].to_owned();
+                Some(Reaction::Hostile(index, is_next)) => {
+                    let link = HOSTILE[index].to_owned();
                     Input::Page(if is_next { Link::Next(link) } else { Link::Delta(link) })
                 }
                 Some(Reaction::Refused(status, code, seconds, claims)) => {

@@ -69,7 +69,7 @@ pub enum End {
 }
 
 /// One query on one world.
-pub struct Bench {
+pub struct Harness {
     pub world: World,
     name: &'static str,
     query: Rc<Query>,
@@ -105,7 +105,7 @@ fn options(call: &Value, organizer: &str) -> Options {
     }
 }
 
-impl Bench {
+impl Harness {
     pub fn new(scenario: &Scenario) -> Self {
         let root = format!("{ORIGIN}/w/model/v1.0");
         let world = scenario.world(root.clone());
@@ -116,7 +116,7 @@ impl Bench {
             "callRecordings" => query::call_recordings(options),
             _ => query::track(scenario.path, Options { organizer: None, ..options }),
         };
-        let mut bench = Self {
+        let mut harness = Self {
             name: scenario.collection,
             world,
             query: Rc::new(query.unwrap()),
@@ -133,8 +133,8 @@ impl Bench {
             names: None,
             report: Report::new(Instant::from_millis(START as f64)),
         };
-        bench.sign_in();
-        bench
+        harness.sign_in();
+        harness
     }
 
     fn sign_in(&mut self) {
@@ -177,7 +177,7 @@ impl Bench {
             ahead: VecDeque::new(),
             abandoned: 0,
             faults: self.faults(),
-            bench: self,
+            harness: self,
         };
         let end = match driver::run(&mut running, Input::Begin) {
             None => return End::Crashed,
@@ -187,7 +187,7 @@ impl Bench {
         };
         running.check_end();
         let revision = running.round.record().revision.clone();
-        running.bench.names = running.applier.take_names().map(|names| (revision, names));
+        running.harness.names = running.applier.take_names().map(|names| (revision, names));
         let report = running.round.report;
         self.report = report;
         end
@@ -236,13 +236,13 @@ impl Bench {
     /// mirror.
     pub fn check(&mut self, scenario: &Scenario) {
         let items = self.items();
-        let sides = self
+        let side_items = self
             .store
             .rows
             .iter()
             .filter_map(|(id, row)| Some((id.strip_prefix('\0')?.to_owned(), row.item.clone())))
             .collect();
-        scenario.check(&mut self.world, &items, &sides);
+        scenario.check(&mut self.world, &items, &side_items);
         for (id, row) in self.store.items() {
             assert!(row.staged.is_none(), "{id}: a staged set after a complete round");
             if row.item["type"] == "occurrence" {
@@ -279,9 +279,9 @@ impl Bench {
     }
 }
 
-/// A running round of a bench: the environment of the driver.
+/// A running round of a harness: the environment of the driver.
 struct Running<'a> {
-    bench: &'a mut Bench,
+    harness: &'a mut Harness,
     turn: Option<&'a Turn>,
     round: Round,
     applier: PageApplier<Value>,
@@ -309,7 +309,7 @@ impl Running<'_> {
             _ => false,
         };
         let ghosts = effects.changes.iter().any(is_ghost);
-        let sweeping = self.bench.store.state.as_ref().and_then(Record::completed).is_some();
+        let sweeping = self.harness.store.state.as_ref().and_then(Record::completed).is_some();
         assert!(!ghosts || sweeping, "invariant 3: a ghost is removed outside a sweep");
         assert!(record.phase != Phase::Fresh, "a page is committed without a link");
         for (id, row) in &effects.put {
@@ -319,15 +319,15 @@ impl Running<'_> {
 
     /// Checks the number of requests (invariant 9) and the count of the mirror.
     fn check_end(&self) {
-        let Self { bench, requests, pages, restarts, abandoned, .. } = self;
-        let faults = bench.faults() - self.faults;
+        let Self { harness, requests, pages, restarts, abandoned, .. } = self;
+        let faults = harness.faults() - self.faults;
         let max = pages + faults + restarts + abandoned + u64::from(self.round.report.masters) + 10;
         assert!(
             *requests <= max,
             "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {faults} faults"
         );
-        if let Some(state) = &bench.store.state {
-            assert_eq!(state.count, Some(bench.store.items().count() as u32), "the count of the mirror");
+        if let Some(state) = &harness.store.state {
+            assert_eq!(state.count, Some(harness.store.items().count() as u32), "the count of the mirror");
         }
     }
 
@@ -335,18 +335,18 @@ impl Running<'_> {
     fn send(&mut self, url: &str, prefer: &[String]) -> Response {
         let mid_round_edits = self.turn.map(|turn| turn.mid_round_edits.as_slice()).unwrap_or_default();
         for (_, edit) in mid_round_edits.iter().filter(|(at, _)| *at == self.requests) {
-            let made = self.bench.world.edit(&json!([edit]), self.bench.now);
+            let made = self.harness.world.edit(&json!([edit]), self.harness.now);
             if is_replay() {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
         self.requests += 1;
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
-        let mut request = fake_graph::Request::get(path, &self.bench.token);
+        let mut request = fake_graph::Request::get(path, &self.harness.token);
         if !prefer.is_empty() {
             request = request.with("Prefer", &prefer.join(", "));
         }
-        self.bench.world.handle(&request, self.bench.now)
+        self.harness.world.handle(&request, self.harness.now)
     }
 
     fn looks_ahead(&self) -> bool {
@@ -356,7 +356,7 @@ impl Running<'_> {
     /// The nextLink in the beginning of a page. `None` in scenarios that look ahead only when the
     /// whole page has arrived.
     fn next_link_in(&self, response: &Response) -> Option<String> {
-        if response.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
+        if response.status != 200 || !self.looks_ahead() || !self.harness.seed.is_multiple_of(2) {
             return None;
         }
         let head = response.body.get(..response.cut_after.unwrap_or(usize::MAX).min(response.body.len()));
@@ -369,9 +369,9 @@ impl Running<'_> {
     /// Requests the next page as soon as the beginning of this one has arrived.
     fn look_at_head(&mut self, response: &Response) {
         let Some(next) = self.next_link_in(response) else { return };
-        let now = self.bench.instant();
+        let now = self.harness.instant();
         if let Some(request) = self.round.next_request_after(&next, now) {
-            self.bench.count("look-ahead while a page arrives");
+            self.harness.count("look-ahead while a page arrives");
             let response = self.send(&request.url, &request.prefer);
             self.ahead.push_back(response);
             self.round.sent_ahead(request);
@@ -394,11 +394,11 @@ impl Running<'_> {
             return Input::Malformed(Malformed::from_body(&String::from_utf8_lossy(&response.body)));
         };
         if is_master {
-            self.bench.count("master");
+            self.harness.count("master");
             if !self.applier.receive_master(body) {
                 return Input::Malformed(Malformed::NoId);
             }
-            let rows = self.bench.store.rows(&self.applier.master_ids());
+            let rows = self.harness.store.rows(&self.applier.master_ids());
             return Input::Master(self.applier.apply_master(rows, self.round.mode()));
         }
         match page::parse(&body) {
@@ -420,7 +420,7 @@ impl Running<'_> {
                 }
                 Input::Page(page.link)
             }
-            Err(why) => Input::Malformed(why),
+            Err(malformed) => Input::Malformed(malformed),
         }
     }
 }
@@ -431,38 +431,38 @@ impl Environment for Running<'_> {
     }
 
     fn stored(&mut self) -> &mut Option<Record> {
-        &mut self.bench.store.state
+        &mut self.harness.store.state
     }
 
     fn now(&self) -> Instant {
-        self.bench.instant()
+        self.harness.instant()
     }
 
     fn loaded(&mut self, record: Option<&Record>) {
         self.applier.loaded(record);
-        if let Some((revision, names)) = self.bench.names.take()
+        if let Some((revision, names)) = self.harness.names.take()
             && record.is_some_and(|record| record.revision == revision)
         {
             self.applier.remember_names(names);
         }
     }
 
-    fn chance(&mut self) -> f64 {
-        self.bench.rng.fraction()
+    fn random(&mut self) -> f64 {
+        self.harness.rng.fraction()
     }
 
     fn before_step(&mut self, input: &Input) -> bool {
         if self.turn.and_then(|turn| turn.crash).is_some_and(|limit| self.steps >= limit) {
-            self.bench.count("crash");
+            self.harness.count("crash");
             return false;
         }
         if self.turn.and_then(|turn| turn.rival) == Some(self.steps) {
-            self.bench.count("rival");
-            let _ = self.bench.round(Some(&Turn { has_consumer: false, ..Turn::quiet() }));
+            self.harness.count("rival");
+            let _ = self.harness.round(Some(&Turn { has_consumer: false, ..Turn::quiet() }));
         }
         self.steps += 1;
-        self.bench.steps += 1;
-        self.bench.now += 1;
+        self.harness.steps += 1;
+        self.harness.now += 1;
         if is_replay() {
             println!("{}", format!("{input:?}").chars().take(260).collect::<String>());
         }
@@ -475,13 +475,13 @@ impl Environment for Running<'_> {
 
     fn sign_in(&mut self, reason: TokenReason) -> Option<Input> {
         if reason == TokenReason::Unauthorized {
-            self.bench.sign_in();
+            self.harness.sign_in();
         }
         Some(Input::SignedIn)
     }
 
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
-        // A link that stays forbidden is abandoned for the query itself.
+        // The round requests the query itself instead of a link that stays forbidden.
         let is_abandoned = self.round.report.resync.as_deref() == Some("forbidden");
         if let Some(link) = self.resume_link.take().filter(|_| !is_abandoned) {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
@@ -496,7 +496,7 @@ impl Environment for Running<'_> {
         let looks_ahead = self.looks_ahead();
         if looks_ahead {
             let is_second = !self.ahead.is_empty();
-            self.bench.count(if is_second { "look-ahead during a commit" } else { "look-ahead" });
+            self.harness.count(if is_second { "look-ahead during a commit" } else { "look-ahead" });
             let response = self.send(&request.url, &request.prefer);
             self.ahead.push_back(response);
         }
@@ -519,56 +519,56 @@ impl Environment for Running<'_> {
     }
 
     fn apply(&mut self) -> PageSummary {
-        let rows = self.bench.store.rows(&self.applier.ids(&self.bench.query));
+        let rows = self.harness.store.rows(&self.applier.ids(&self.harness.query));
         self.applier.apply(rows, self.round.mode())
     }
 
     fn deliver(&mut self, _delivery: Delivery) -> Option<Input> {
         self.pages += 1;
         if self.turn.is_none_or(|turn| turn.has_consumer) {
-            self.bench.consume(&self.applier.effects().changes);
+            self.harness.consume(&self.applier.effects().changes);
         }
         Some(Input::Delivered)
     }
 
     fn commit(&mut self, record: &Record) {
         self.check_commit(record);
-        self.bench.store.apply(self.applier.effects());
+        self.harness.store.apply(self.applier.effects());
         self.applier.committed(&mut self.round.report);
     }
 
     fn save_record(&mut self, record: &Record) {
         if record.phase == Phase::Fresh && record.generation > 0 {
             self.restarts += 1;
-            self.bench.count("resync");
+            self.harness.count("resync");
         }
     }
 
     fn save_masters(&mut self, _record: &Record) {
-        self.bench.store.rows.extend(self.applier.take_masters());
+        self.harness.store.rows.extend(self.applier.take_masters());
     }
 
     fn conflicted(&mut self) {
-        self.bench.count("conflict");
+        self.harness.count("conflict");
     }
 
     fn store_throttle(&mut self, _until: Instant) {}
 
     fn wait(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
-        self.bench.now += wait.as_millis() as u64;
+        self.harness.now += wait.as_millis() as u64;
         Some(Input::Slept)
     }
 
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         if let Some(summary) = self.applier.sweep_unread(after, completed) {
-            self.bench.count("sweep without a read");
+            self.harness.count("sweep without a read");
             return Some(summary);
         }
-        self.bench.count("sweep");
-        let granted = self.bench.store.state.as_ref().and_then(Record::completed);
+        self.harness.count("sweep");
+        let granted = self.harness.store.state.as_ref().and_then(Record::completed);
         assert!(self.has_rival() || granted.is_some(), "invariant 3: a sweep without a completed round");
         let later =
-            self.bench.store.rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+            self.harness.store.rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
         let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
         let is_full_chunk = rows.len() == CHUNK;
         Some(self.applier.sweep(rows, is_full_chunk, completed))
