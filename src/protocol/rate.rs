@@ -157,6 +157,11 @@ impl RateLimiter {
         age < Duration::ZERO || age >= MAX_STORED_AGE || waited > LONG_WAIT
     }
 
+    /// Whether the stored throttle time has been read at all.
+    pub fn was_stored_read(&self) -> bool {
+        self.read_stored_at != LONG_AGO
+    }
+
     /// Records that the stored throttle time was read, even if none is stored.
     pub fn mark_stored_read(&mut self, now: Instant) {
         self.read_stored_at = now;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use js_sys::{JsString, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
@@ -188,12 +188,12 @@ impl Driver {
 
     async fn load(&mut self) -> Result<Input> {
         self.display.show_working();
-        let record = self
-            .timed(async {
-                Mirror { session: &self.session, key: &self.keys.query }.take_over(&self.keys).await;
-                self.session.store().await?.record(&self.keys.query).await
-            })
-            .await?;
+        let record = async {
+            Mirror { session: &self.session, key: &self.keys.query }.take_over(&self.keys).await;
+            self.session.store().await?.record(&self.keys.query).await
+        };
+        let (record, ()) = self.timed(join(record, self.read_throttle_early())).await;
+        let record = record?;
         self.page.loaded(record.as_deref());
         if let Some((revision, names)) = self.session.names.borrow_mut().remove(&self.keys.query)
             && record.as_ref().is_some_and(|record| record.revision == revision)
@@ -202,6 +202,15 @@ impl Driver {
         }
         self.sweep_cursor = Cursor::default();
         Ok(Input::Loaded(record))
+    }
+
+    /// Reads the throttle time while the record is read, unless no round has used the scope before:
+    /// the first token may tell that it is another one. If the read fails, the request repeats it.
+    async fn read_throttle_early(&self) {
+        let was_used = self.limiter.rate.borrow().was_stored_read();
+        if was_used {
+            let _ = self.session.read_throttle(&self.keys.throttle, &self.limiter, Duration::ZERO).await;
+        }
     }
 
     async fn sign_in(&mut self, reason: &TokenReason) -> Result<Input> {

@@ -260,11 +260,10 @@ impl Connection {
         Transaction::begin(&self.database.borrow(), stores, mode, self.transactions.begin(mode))
     }
 
+    /// Waits for its request only: the transaction ends later.
     async fn load(&self, key: &str) -> IdbResult<JsValue> {
         let transaction = self.begin(MIRROR, READ)?;
-        let request = transaction.store(STATE)?.get(&key.into())?;
-        transaction.end().await?;
-        request.result()
+        succeeded(&transaction.store(STATE)?.get(&key.into())?).await
     }
 
     async fn rows(&self, key: &str, ids: &[&str]) -> IdbResult<Vec<JsValue>> {
@@ -273,7 +272,10 @@ impl Connection {
         let items = transaction.store(ITEMS)?;
         let requests: Vec<_> =
             ids.iter().map(|id| items.get(&row_key(&key, id))).collect::<IdbResult<_>>()?;
-        transaction.end().await?;
+        // Requests succeed in the order in which they were issued.
+        if let Some(last) = requests.last() {
+            succeeded(last).await?;
+        }
         requests.iter().map(|request| request.result()).collect()
     }
 

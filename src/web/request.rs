@@ -129,7 +129,8 @@ impl PageRequest {
         let queued_at = now();
         let _slot = self.take_slot(is_ahead).await;
         drop(self.queued.take());
-        self.read_throttle(now() - queued_at, details).await?;
+        let waited = now() - queued_at;
+        details.store_time = self.session.read_throttle(&self.throttle_key, &self.limiter, waited).await?;
         let delay = if is_ahead { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
@@ -176,25 +177,6 @@ impl PageRequest {
         let slot = with_timeout(self.session.policy.timeout, slot);
         // The round still works on the page before. If it needs this one, it shows the wait.
         if is_ahead { slot.await } else { self.display.queue_for_slot(slot).await }
-    }
-
-    /// Reads the stored throttle time, unless that happened within the last second: another tab, or
-    /// this one before a reload, may have written it. `waited`: how long the request waited for a
-    /// slot.
-    async fn read_throttle(&self, waited: Duration, details: &mut RequestDetails) -> StoreResult<()> {
-        let started_at = now();
-        if self.limiter.rate.borrow().has_to_read_stored(waited, started_at) {
-            let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
-            let read_at = now();
-            details.store_time = read_at - started_at;
-            let mut rate = self.limiter.rate.borrow_mut();
-            rate.mark_stored_read(read_at);
-            self.limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
-            if let Some(stored) = stored {
-                rate.adopt_stored(stored.until, stored.at, read_at);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::protocol::identity::Identity;
 use crate::protocol::names::KnownNames;
 use crate::protocol::query::{Query, key_prefix};
 use crate::protocol::rate::Workload;
-use crate::protocol::time::Instant;
+use crate::protocol::time::{Duration, Instant};
 
 /// The keys under which a query's state is stored.
 #[derive(Clone)]
@@ -152,6 +152,30 @@ impl Session {
         receiver
             .await
             .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit ended without a result").into()))
+    }
+
+    /// Reads the stored throttle time of a scope, unless that happened within the last second:
+    /// another tab, or this one before a reload, may have written it. `waited`: how long the request
+    /// waited for a slot. Returns how long the store took.
+    pub async fn read_throttle(
+        &self,
+        key: &str,
+        limiter: &Limiter,
+        waited: Duration,
+    ) -> StoreResult<Duration> {
+        let started_at = now();
+        if !limiter.rate.borrow().has_to_read_stored(waited, started_at) {
+            return Ok(Duration::ZERO);
+        }
+        let stored = self.store().await?.throttle(key).await?;
+        let read_at = now();
+        let mut rate = limiter.rate.borrow_mut();
+        rate.mark_stored_read(read_at);
+        limiter.throttle_revision.replace(stored.as_ref().map(|stored| stored.revision.clone()));
+        if let Some(stored) = stored {
+            rate.adopt_stored(stored.until, stored.at, read_at);
+        }
+        Ok(read_at - started_at)
     }
 
     /// Stores until when a scope is throttled, unless another tab has stored a later time. Tries at
