@@ -1,4 +1,4 @@
-# `make demo` and `make test` install missing tools. CONTRIBUTING.md lists all targets.
+# `make demo` and `make test` install missing tools. CONTRIBUTING.md describes most targets.
 .PHONY: setup build demo demo-static test quick audit docs reproducible bench bench-check hosts scale model fuzz kill soak size check-demo fmt clean
 
 setup:
@@ -30,12 +30,12 @@ model: setup
 	@CASES=$(or $(CASES),20000) cargo test --quiet --locked --release --test model -- --nocapture --test-threads=1 after
 	@CASES=$$(($(or $(CASES),20000) / 2)) cargo test --quiet --locked --release --test live -- --nocapture
 
-# Kills pages, tabs and browsers KILLS times at each point of a round.
+# Kills tabs and browsers KILLS times at each point of a round.
 kill: setup
 	@scripts/build.sh
 	@. scripts/env.sh && KILLS=$(or $(KILLS),20) FAKE_GRAPH=target/debug/fake-graph node --test --test-timeout=400000 --test-concurrency=2 tests/kill/
 
-# Runs thirty queries in one page for MINUTES, with a fault in a third of all responses.
+# Runs thirty queries in one tab for MINUTES, with a fault in a third of all responses.
 soak: setup
 	@scripts/build.sh
 	@. scripts/env.sh && MINUTES=$(or $(MINUTES),10) FAKE_GRAPH=target/debug/fake-graph node tests/soak/soak.mjs
@@ -44,6 +44,8 @@ soak: setup
 fuzz: setup
 	@FUZZ=1 SECONDS=$(or $(SECONDS),60) cargo test --quiet --locked --release --test fuzz -- --nocapture --test-threads=2
 
+# Compares what the dashboard of the demo shows with its mirrors and with the requests to the fake
+# Graph.
 check-demo: setup
 	@scripts/build.sh
 	@node tests/check-demo.mjs
@@ -73,8 +75,8 @@ reproducible:
 
 # Compares the package with hand-written loops and other clients. QUICK=1 and RUNS=3 measure less,
 # ONLY=first,heap some benchmarks, BASE=other.tgz another package too. PROFILE=1 shows in whose code
-# the time of deltalink goes. WRITE=1 NOTE=… writes the tables of docs/performance.md,
-# RESULTS=file.json those of several times.
+# the time of deltalink goes. WRITE=1 NOTE=… writes the tables of docs/performance.md.
+# RESULTS=file.json adds the values to those in the file, and prints or writes all of them.
 bench: setup
 	@scripts/build.sh
 	@npm ci --prefix tests/bench --no-audit --no-fund --loglevel=error
@@ -88,7 +90,8 @@ bench-check:
 	@$(MAKE) --no-print-directory bench CHECK=1
 
 # Simulates a day of the edge example with 1,000 and 10,000 mailboxes. WRITE=1 writes the tables of
-# docs/scale.md, also for 100,000. SIZES=1000 simulates others, PAGES=20 other first rounds.
+# docs/scale.md, also for 100,000. SIZES=500,2000 simulates these numbers of mailboxes instead, and
+# PAGES=20 first rounds of this number of pages.
 scale: build
 	@SIZES="$(SIZES)" WRITE="$(WRITE)" PAGES="$(PAGES)" node tests/scale/scale.mjs
 

@@ -9,7 +9,7 @@ export interface Namespace<Stub> {
 
 /** What the object of a mailbox stores. Times are in milliseconds since 1970. */
 export interface MailboxState extends RoundState, SubscriptionState {
-  /** The name. Undefined if nothing has woken this mailbox, or if it was removed. */
+  /** The name of the mailbox. Undefined if nothing has woken it, or if it was removed. */
   mailbox?: string;
   /** The start of the running round, or of one that was aborted. */
   startedAt?: number | undefined;

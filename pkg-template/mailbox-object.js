@@ -90,7 +90,7 @@ export class MailboxObject extends DurableObject {
   async usePermit() {
     if (this.#running !== undefined) return false;
     const { requestedRounds, fulfilledRounds } = this.#state;
-    // The back-off was one for the budget, which now answers.
+    // The back-off began when the budget did not answer. Its call shows that it answers again.
     if (this.#isBudgetDown() && requestedRounds > fulfilledRounds) this.#write(BUDGET_ANSWERS);
     if (!plan.isRoundDue(this.#state)) return false;
     this.#permit = "held";
@@ -105,7 +105,7 @@ export class MailboxObject extends DurableObject {
     // A pending retry keeps its time.
     if (subscription && renew.includes(subscription.id) && !subscribeFailures)
       this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
-    // Also one that arrives before its subscription is stored.
+    // Also for a notification that arrives before its subscription is stored.
     await this.#request();
   }
 
@@ -175,7 +175,7 @@ export class MailboxObject extends DurableObject {
         this.#logFailure("budget", mailbox, error, notBefore);
       }
     }
-    // The budget may have granted it while its answer was on the way.
+    // The budget may have called usePermit() while its answer to acquire() was on the way.
     const isHeld = isAcquired || this.#holdsPermit();
     this.#permit = isHeld ? undefined : "waiting";
     return isHeld;
@@ -222,10 +222,13 @@ export class MailboxObject extends DurableObject {
     else if (replaces && pending !== null) await this.ctx.storage.deleteAlarm();
   }
 
-  /** Also if `subscription()` fails: `#subscribe()` reports that before the next round. */
+  /**
+   * Whether the mailbox is polled only, or the function `options.subscription` fails, which
+   * `#subscribe()` reports before the next round.
+   */
   #isPolled(mailbox) {
     try {
-      return !this.#subscription(mailbox);
+      return !this.#subscriptionOptions(mailbox);
     } catch {
       return true;
     }
@@ -276,7 +279,7 @@ export class MailboxObject extends DurableObject {
       this.#write({ ...failed, lastError, startedAt: undefined });
       // The client logs the errors of its rounds.
       if (step !== "round") this.#logFailure(step, mailbox, error, failed.notBefore);
-      // A throttle of the consumer is none of Graph.
+      // A `throttled` error of `deliver()` is not a throttle of Graph.
       if (code === "throttled" && step === "round") return retryAt?.getTime();
     } finally {
       clearTimeout(timer);
@@ -313,7 +316,7 @@ export class MailboxObject extends DurableObject {
         });
     } catch (error) {
       if (signal.aborted) return;
-      // Without a subscription, others still wake the mailbox.
+      // Without a subscription, each call of `wake()` still leads to a round.
       const failures = subscribeFailures + 1;
       const at = plan.backOffTime(error, failures, { backOff: this.#options.backOff });
       this.#write({ subscribeFailures: failures, subscribeError: messageOf(error), subscribeAt: at });
@@ -321,7 +324,7 @@ export class MailboxObject extends DurableObject {
     }
   }
 
-  /** Returns what `#deleteSubscriptions()` has to do, with another subscription. */
+  /** Returns the next value of `removing` in the state: with this subscription, if there is one. */
   #removingWith(mailbox, subscription) {
     const { removing } = this.#state;
     if (!subscription) return removing && { ...removing, at: Date.now() };
@@ -329,7 +332,10 @@ export class MailboxObject extends DurableObject {
     return { mailbox, subscriptions: all, failures: 0, at: Date.now() };
   }
 
-  /** Deletes the subscriptions of a removed mailbox at Graph, and then all that is stored. */
+  /**
+   * Deletes the subscriptions in `removing` at Graph. Then deletes all data if the mailbox was
+   * removed.
+   */
   async #deleteSubscriptions() {
     const { removing } = this.#state;
     if (!removing || Date.now() < removing.at) return;
@@ -339,7 +345,7 @@ export class MailboxObject extends DurableObject {
     for (const subscription of removing.subscriptions) {
       try {
         if (Date.now() < subscription.expiresAt)
-          await subscriptions({ ...this.#graph(mailbox), ...UNUSED }).delete(subscription);
+          await subscriptions({ ...this.#requestOptions(mailbox), ...UNUSED }).delete(subscription);
         ended.push(subscription);
       } catch (error) {
         const failures = removing.failures + 1;
@@ -349,12 +355,14 @@ export class MailboxObject extends DurableObject {
       }
     }
     // remove() may have added another one meanwhile.
-    const now = this.#state.removing ?? removing;
-    const left = now.subscriptions.filter((one) => !ended.includes(one));
+    const current = this.#state.removing ?? removing;
+    const remaining = current.subscriptions.filter((one) => !ended.includes(one));
     const rest = { ...this.#state };
     delete rest.removing;
-    this.#state = left.length ? { ...rest, removing: { ...now, ...failure, subscriptions: left } } : rest;
-    if (left.length || rest.mailbox !== undefined) return this.#store();
+    this.#state = remaining.length
+      ? { ...rest, removing: { ...current, ...failure, subscriptions: remaining } }
+      : rest;
+    if (remaining.length || rest.mailbox !== undefined) return this.#store();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
@@ -375,16 +383,16 @@ export class MailboxObject extends DurableObject {
     }).catch(report);
   }
 
-  /** The subscriptions of this mailbox. Undefined if the mailbox is polled only. */
+  /** The `Subscriptions` object of this mailbox. Undefined if the mailbox is polled only. */
   async #push(mailbox) {
-    const subscription = this.#subscription(mailbox);
+    const subscription = this.#subscriptionOptions(mailbox);
     if (!subscription) return undefined;
     const clientState = await clientStateFor(this.#options.secret, mailbox);
-    return subscriptions({ ...this.#graph(mailbox), ...subscription, clientState });
+    return subscriptions({ ...this.#requestOptions(mailbox), ...subscription, clientState });
   }
 
   /** The options of the subscription. Undefined if the mailbox is polled only. */
-  #subscription(mailbox) {
+  #subscriptionOptions(mailbox) {
     const subscription = this.#options.subscription?.(mailbox);
     if (!subscription) return undefined;
     const { resource, lifetime, changeType } = subscription;
@@ -396,7 +404,7 @@ export class MailboxObject extends DurableObject {
   }
 
   /** The options that requests for pages and for subscriptions share. */
-  #graph(mailbox) {
+  #requestOptions(mailbox) {
     const { token, cloud, endpoint, fetch } = this.#options;
     return {
       token: token(mailbox),
@@ -408,9 +416,8 @@ export class MailboxObject extends DurableObject {
 
   async #open(mailbox, use) {
     const { query, log } = this.#options;
-    const graph = this.#graph(mailbox);
     const client = await openDelta({
-      ...graph,
+      ...this.#requestOptions(mailbox),
       // The storage has no other account. That of the token source is the client id, which may
       // change: the mirror would begin again.
       account: mailbox,

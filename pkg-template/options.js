@@ -13,15 +13,15 @@ export function signalOf(options) {
 
 /**
  * Returns the options of a query's method, with defaults. Rejects wrong values, and names not in
- * `names`.
+ * `names`. `hint` ends the message of the error that lists the names.
  */
-export function readOptions(options, call, names, more = "") {
+export function readOptions(options, call, names, hint = "") {
   if (options === null || typeof (options ??= {}) !== "object")
     throw badRequest(`the options of ${call}() must be an object, got ${typeOf(options)}`);
   const other = Object.keys(options).find((name) => !names.includes(name));
   if (other)
     throw badRequest(
-      `options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`,
+      `options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${hint}`,
     );
   const { after, limit = Infinity, occurrences = "complete", ...rest } = options;
   if (after !== undefined && typeof after !== "string")

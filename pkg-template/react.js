@@ -79,7 +79,7 @@ function roundsOf(query, signal) {
 
 /** @type {typeof import("./react.js").useDelta} */
 export function useDelta(query, { live = true, ...options } = {}, deps = []) {
-  // Query objects with the same options may differ between renders, but share `subscribe`.
+  // Query objects with the same key may differ between renders, but share `subscribe`.
   const first = useMemo(() => query, [query?.status.subscribe]);
   const view = useMemo(() => first?.view(options), [first, JSON.stringify(options), ...deps]);
   const { get = () => EMPTY, subscribe = neverChanges } = view ?? {};

@@ -7,9 +7,15 @@ import { checkNumber } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
-/** Leaves time for the other work of an alarm, which Cloudflare ends after 15 minutes. */
+/**
+ * The maximum duration of a round, in milliseconds. It leaves time for the other work of an alarm,
+ * which Cloudflare ends after 15 minutes.
+ */
 export const MAX_ROUND = 5 * MINUTE;
-/** A mailbox that waits for a permit asks again, in case the call of the budget was lost. */
+/**
+ * The time in milliseconds after which a mailbox that waits for a permit asks again, in case the
+ * call of the budget was lost.
+ */
 export const ASK_AGAIN = 10 * MINUTE;
 
 /** @type {import("./round-plan.js").RoundState} */

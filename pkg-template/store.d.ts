@@ -42,7 +42,7 @@ export interface StoreBatch {
 /** The stored state of a query: plain data, which survives `structuredClone` and JSON. */
 export interface StoredState {
   revision: string;
-  [field: string]: unknown;
+  [property: string]: unknown;
 }
 
 /** A stored item: plain data, which survives `structuredClone` and JSON. */
@@ -50,5 +50,5 @@ export interface StoredRow {
   /** The number of the last round that received the item. */
   round: number;
   item: object;
-  [field: string]: unknown;
+  [property: string]: unknown;
 }

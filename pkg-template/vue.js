@@ -31,7 +31,7 @@ export function useDelta(query, options) {
     const started = (handle = next.live(live === true ? {} : live));
     stops.push(() => started.stop());
   };
-  // Query objects with the same options may differ between calls, but share `subscribe`.
+  // Query objects with the same key may differ between calls, but share `subscribe`.
   watch([() => toValue(query)?.status.subscribe, () => toValue(options)], start, { immediate: true });
   onScopeDispose(stop);
 

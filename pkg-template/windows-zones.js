@@ -3,9 +3,9 @@
 // territory is not known (001).
 
 /**
- * An entry for each continent: `city=Windows name`. The names lack "Standard Time", which
- * `fullName()` adds. Windows keeps two zones for old data that have no entry, because no IANA zone
- * has their rules: "Mid-Atlantic Standard Time" and "Kamchatka Standard Time".
+ * A line for each area of the tz database: `city=Windows name`. The names lack "Standard Time",
+ * which `fullName()` adds. Windows keeps two zones for old data that have no entry, because no IANA
+ * zone has their rules: "Mid-Atlantic Standard Time" and "Kamchatka Standard Time".
  */
 const ZONES = `
 Africa: Cairo=Egypt, Casablanca=Morocco, Johannesburg=South Africa, Juba=South Sudan,
@@ -53,10 +53,10 @@ export function ianaOf(name) {
     ZONES.trim()
       .split(/\n(?! )/)
       .flatMap((line) => {
-        const [continent, zones] = line.split(": ");
+        const [area, zones] = line.split(": ");
         return zones.split(/,\s+/).map((zone) => {
           const [city, short] = zone.split("=");
-          return [fullName(short).toLowerCase(), `${continent}/${city}`];
+          return [fullName(short).toLowerCase(), `${area}/${city}`];
         });
       }),
   );

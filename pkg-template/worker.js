@@ -1,6 +1,7 @@
-// @ts-check The entry of the condition `worker`, which tools set for web workers and for Cloudflare
-// Workers. It does not import the wasm, because bundlers for browsers cannot import one. In
-// workerd, init() needs a module.
+// @ts-check
+// The entry of the condition `worker`, which tools set for web workers and for Cloudflare Workers.
+// It does not import the wasm, because bundlers for browsers cannot import one. In workerd, init()
+// needs a module.
 import { createApi } from "./api.js";
 import { fallbackChain } from "./fallback.js";
 

@@ -42,7 +42,7 @@ function textsOf({ name, version, license, authors, manifest_path }) {
   if (texts.length) return texts;
   if (!isMit)
     throw new Error(
-      `${name} ${version} (${license}) ships no license file: add its text to scripts/notices.mjs`,
+      `notices: ${name} ${version} (${license}) ships no license file: add its text to scripts/notices.mjs`,
     );
   return [`Copyright (c) ${authors.length ? authors.join(", ") : `the authors of ${name}`}\n\n${MIT.trim()}`];
 }

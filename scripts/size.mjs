@@ -14,7 +14,6 @@ const pathOf = (path) => new URL(`../${path}`, import.meta.url).pathname;
 const FIGURES = pathOf("scripts/sizes.json");
 const accepted = JSON.parse(await readFile(FIGURES, "utf8").catch(() => "{}"));
 const rows = [];
-const sizes = {};
 const problems = [];
 
 function addFile(name, bytes, budget) {
@@ -31,7 +30,6 @@ function addRow(name, bytes, gzip, budget) {
       `${name} has grown from ${before} to ${gzip} gzipped bytes, by ${(100 * (gzip / before - 1)).toFixed(1)} %. If the growth is justified, write the new figure with make size ACCEPT=1 and commit scripts/sizes.json with the reason`,
     );
   }
-  sizes[name] = gzip;
   rows.push([name, bytes, gzip, before === undefined ? "" : gzip - before, budget ? `of ${budget}` : ""]);
 }
 

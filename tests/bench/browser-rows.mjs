@@ -63,7 +63,7 @@ async function medianOf(count, work) {
   return median(values);
 }
 
-/** Calls the function of the page that a row measures; with `make bench PROFILE=1` profiled. */
+/** Calls the function of the web page that a row measures; with `make bench PROFILE=1` profiled. */
 const measured = (stage, contestant, session, id, ...call) =>
   stage.profiles ? stage.profiles.record(id, contestant, session, call) : session.call(...call);
 

@@ -34,7 +34,7 @@ export const engine = {
         await page.goto(url);
         await page.waitForFunction(() => window.bench);
       },
-      /** Replaces the page with a new one of the same profile. */
+      /** Replaces the web page with a new one of the same profile. */
       async renew(url) {
         const old = page;
         page = await context.newPage();

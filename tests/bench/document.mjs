@@ -36,8 +36,8 @@ runs of events. Elsewhere one sees the work that the loop does not do:
   id, marker and row 35 %, request, timeout and abort signal 25 %.
 - **Chromium.** The profile (\`make bench PROFILE=1\`, V8's profiler, one run) of \`sync()\` and \`all()\`
   shows in whose code the time goes. *Waits* are for the network and the database, which are other
-  processes; *browser* is the browser's own code in the process of the page, such as parsing, copying
-  and garbage collection.
+  processes; *browser* is the browser's own code in the process of the web page, such as parsing,
+  copying and garbage collection.
 
   |  | waits | browser | deltalink's wasm | deltalink's JavaScript |
   | --- | ---: | ---: | ---: | ---: |

@@ -15,7 +15,7 @@ function waitUntil(time) {
   return remaining > 0 ? delayed(remaining) : undefined;
 }
 
-/** Starts the server on another port than the page, so that it has another origin. */
+/** Starts the server on another port than the web page, so that it has another origin. */
 export async function startGraph() {
   const worlds = new Map();
   let count = 0;

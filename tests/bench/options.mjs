@@ -28,8 +28,8 @@ export function readOptions(argv, env) {
   const only = values.only.split(",").map((word) => word.trim().toLowerCase());
   const runs = values.runs === "" ? undefined : Number(values.runs);
   if (runs !== undefined && !(Number.isInteger(runs) && runs > 0))
-    throw new Error("--runs must be a whole number of at least 1");
+    throw new Error("bench: --runs must be a whole number of at least 1");
   if (values.check && !values.base)
-    throw new Error("--check needs a package to compare with, such as --base=path/to/deltalink.tgz");
+    throw new Error("bench: --check needs a package to compare with, such as --base=path/to/deltalink.tgz");
   return { ...values, runs, only: only.filter((word) => word !== "") };
 }

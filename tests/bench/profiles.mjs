@@ -7,7 +7,7 @@ import { ROWS } from "./rows.mjs";
 /** The parts of the time, in the order of the columns. */
 const PARTS = {
   waiting: "waits for the network and the database, which are other processes",
-  browser: "the browser's code in the page's process: parsing, copying, IndexedDB, garbage",
+  browser: "the browser's code in the process of the web page: parsing, copying, IndexedDB, garbage",
   wasm: "deltalink's wasm",
   javascript: "deltalink's JavaScript",
 };
@@ -26,14 +26,14 @@ export class Profiles {
     this.#folder = folder;
   }
 
-  /** Calls a function of the page under the profiler. */
+  /** Calls a function of the web page under the profiler. */
   async record(id, contestant, session, call) {
     const { result, samples } = await session.profile(() => session.call(...call));
     const row = this.#rows.get(id) ?? { calls: 0, waiting: 0, browser: 0, wasm: 0, javascript: 0 };
     this.#rows.set(id, row);
     row.calls += 1;
     const frames = new Map(samples.nodes.map(({ id: node, callFrame }) => [node, callFrame]));
-    // A call begins in the page's function, after the profiler has started.
+    // A call begins in that function of the web page, after the profiler has started.
     const parts = samples.samples.map((node) => this.#part(frames.get(node), contestant.key));
     const isOfPage = (part) => part === "wasm" || part === "javascript";
     const [first, last] = [parts.findIndex(isOfPage), parts.findLastIndex(isOfPage)];

@@ -1,4 +1,4 @@
-// Serves the page and the bundles of contestants.
+// Serves the web page and the bundles of contestants.
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";

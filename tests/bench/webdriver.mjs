@@ -1,4 +1,4 @@
-// Starts Firefox and WebKitGTK with the page of the benchmarks.
+// Starts Firefox and WebKitGTK with the web page of the benchmarks.
 import * as engines from "../webdriver.mjs";
 
 const withBench = (engine, name = engine.name) => ({ ...engine, name, start: () => engine.start("bench") });

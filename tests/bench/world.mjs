@@ -48,8 +48,6 @@ export class World {
   #count;
   requests = 0;
   preflights = 0;
-  /** The number of sent items, including repetitions. */
-  sent = 0;
 
   /** `latency` is in milliseconds per response, `rate` in bytes per second for all responses. */
   constructor(root, { kind, pages, size, latency = 0, rate = Infinity }) {
@@ -129,7 +127,6 @@ export class World {
       });
       items = Buffer.from(texts.filter((text) => text !== undefined).join(","));
     }
-    this.sent += this.size;
     const link = isLast
       ? this.#link("delta", `D${sequence}`)
       : this.#link("next", `F${sequence}.${page + 1}`);
@@ -145,7 +142,6 @@ export class World {
         JSON.stringify(change.version === undefined ? removal : makeItem(this.kind, number, change.version)),
       );
     }
-    this.sent += texts.length;
     return [this.#head(this.#link("delta", `D${this.#sequence}`)), Buffer.from(`${texts.join(",")}]}`)];
   }
 

@@ -86,7 +86,7 @@ test("the bandwidth slider slows bodies down, and its last position has no limit
   await until(async () => (await options(world)).bytes_per_second === null);
 });
 
-test("a fault that stays on fails each round until it is switched off, over a reload", async () => {
+test("a fault that stays on fails each round until it is switched off, even after a reload", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await newContext(wide), world, {}, "contacts");
   await openPanel(page);
@@ -139,7 +139,7 @@ test("each switch adds one fault to the fake Graph, and removes only this one", 
   assert.equal((await rules(world))[0].fault.status, 403, "the rule of the test is left");
 });
 
-test("with expired links that stay on, each round lists everything", async () => {
+test('while the fault "Expire the links" stays on, each round lists everything', async () => {
   const world = await World.make(fake.origin, { populate: { contacts: 12 } });
   const page = await open(await newContext(wide), world, {}, "contacts");
   await sync(page, "contacts");

@@ -113,7 +113,7 @@ test("a change in the panel of the static demo appears, and a reload keeps the w
   );
 });
 
-test("a fault stays on in the static demo over a reload, and its end lets the next round succeed", async () => {
+test("a fault stays on in the static demo after a reload, and its end lets the next round succeed", async () => {
   const page = await openStatic(await newContext(wide));
   await openPanel(page);
   const forbid = page.getByRole("switch", { name: "Forbid: stays on" });

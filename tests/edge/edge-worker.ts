@@ -32,7 +32,7 @@ export class Mailbox extends RealMailbox {
     countWrites("mailboxes", ctx);
     const { sql } = ctx.storage;
     const exec = sql.exec.bind(sql);
-    // The store uses nothing of a cursor but this method.
+    // The store uses only `toArray()` of a cursor.
     sql.exec = (text, ...values) => {
       const cursor = exec(text, ...values);
       const rows = cursor.toArray();

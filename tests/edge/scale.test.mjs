@@ -64,7 +64,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
   console.log(`scale: 50 mailboxes in workerd and in the simulation: equal counts`);
 });
 
-/** The same counts of the simulation: first rounds, or one change for each. */
+/** The counts of the simulation for the same work: first rounds, or one change of each mailbox. */
 function simulated(what, mailboxes, roundsAtOnce, pause) {
   const isFirst = what === "first rounds";
   const isTick = what.includes("cron");
@@ -80,7 +80,7 @@ function simulated(what, mailboxes, roundsAtOnce, pause) {
     failing: 0,
     duration: HOUR / 2,
     cron: HOUR,
-    // Rounds take longer than all need to ask for a permit.
+    // Long enough for all to ask for a permit before the first round ends.
     requestTime: 100,
     prepare({ notify, all, start }) {
       for (const one of isFirst ? [] : all) {

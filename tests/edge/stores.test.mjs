@@ -62,7 +62,7 @@ for (const kind of kinds) {
   }).filter(({ name }) => name.includes("two open stores"));
   for (const { name, run } of afterRestart) test(`${kind}, with its process restarted: ${name}`, run);
 
-  test(`${kind}: a number that is too large for JavaScript stays one, and null stays null`, async () => {
+  test(`${kind}: a number that is too large for JavaScript stays a number, and null stays null`, async () => {
     const text = '{"round":1,"item":{"a":1e999,"b":-1e999,"c":null,"d":"null","e":1.5}}';
     const { numbers } = await runInWorker(kind, { task: "infinite", key: newKey(), text });
     assert.deepEqual(numbers, ["a Infinity", "b -Infinity", "c null", "d null", "e 1.5"]);

@@ -1,4 +1,4 @@
-// A DeltaStore on disk, for the test of one page per process. It replaces one file per commit, so
+// A DeltaStore on disk, for tests that open stored data again. It replaces one file per commit, so
 // that commits are atomic.
 import { readFile, rename, writeFile } from "node:fs/promises";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
-import { fakeTimers, until as polled } from "../wait.mjs";
+import { fakeTimers, until } from "../wait.mjs";
 import { open, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -140,7 +140,7 @@ test("an abort rejects with its unchanged reason", async () => {
   /** Waits until one more request hangs. */
   const waitForHang = () => (
     (requests += 1),
-    polled(async () => (await world.faultCounts()).hang === requests)
+    until(async () => (await world.faultCounts()).hang === requests)
   );
   for (const reason of ["a text", null, 0, Symbol("s"), { custom: true }, new TypeError("x")]) {
     const stop = new AbortController();

@@ -229,11 +229,11 @@ async function memory(page) {
     const { usedSize: heap } = await session.send("Runtime.getHeapUsage");
     const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
     const renderers = processInfo.filter(({ type }) => type === "renderer");
-    const pages = await Promise.all(
+    const residentPages = await Promise.all(
       renderers.map(async ({ id }) =>
         Number((await readFile(`/proc/${id}/statm`, "utf8").catch(() => "0 0")).split(" ")[1]),
       ),
     );
-    return { heap, resident: Math.max(...pages) * 4096 };
+    return { heap, resident: Math.max(...residentPages) * 4096 };
   };
 }

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that the page never flashes in another theme.
+// Runs before the first paint, so that the web page never flashes in another theme.
 try {
   const theme = localStorage.getItem("deltalink.theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;

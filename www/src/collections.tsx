@@ -135,9 +135,9 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   if (query) history.register(id, query.keyHash);
   const { items, ready, status, error } = useDelta(query, { live: isLive && LIVE });
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items]);
-  const current = useRef(byId);
+  const latestById = useRef(byId);
   useEffect(() => {
-    current.current = byId;
+    latestById.current = byId;
   }, [byId]);
 
   const key = query?.key;
@@ -157,7 +157,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   const record = (changes: Change<T>[]): void => {
     begin();
     const { at, isFirst } = round.current ?? { at: 0, isFirst: false };
-    const found = changes.flatMap((change) => differenceOf(change, current.current, titleOf) ?? []);
+    const found = changes.flatMap((change) => differenceOf(change, latestById.current, titleOf) ?? []);
     track((before) => {
       const marks = new Map(before.marks);
       for (const { id, mark } of found) {

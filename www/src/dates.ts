@@ -20,8 +20,8 @@ export const shortDay = inUtc({ day: "numeric", month: "short" });
 export const longDay = inUtc({ day: "numeric", month: "short", year: "numeric" });
 export const fullDay = inUtc({ weekday: "long", day: "numeric", month: "long" });
 
-const hour = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
-export const timeOf = (instant: number): string => hour.format(instant);
+const timeFormat = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+export const timeOf = (instant: number): string => timeFormat.format(instant);
 export const today = (): string => dayOf(Date.now(), zone);
 
 interface WeekInfo {

@@ -83,6 +83,8 @@ export function blocksOf(day: Day, minutesOf: (instant: number) => number): Bloc
     .map((entry): Block => {
       const begins = entry.day === 1 ? minutesOf(entry.start ?? 0) : 0;
       const start = Math.min(begins, 1440 - SHORTEST);
+      // Minute 0 is the midnight at the end of the day, except for an event of several days, which
+      // ends within the first minute of its last day.
       const end = entry.day === entry.days ? minutesOf(entry.end ?? 0) || (entry.days > 1 ? 0 : 1440) : 1440;
       return { entry, start, end: Math.max(end, start + SHORTEST), column: 0, columns: 1 };
     })

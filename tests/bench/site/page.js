@@ -1,4 +1,4 @@
-// The functions that the benchmarks call in the page. A page measures one contestant.
+// The functions that the benchmarks call in the web page. Each web page measures one contestant.
 import { summarize } from "./checksum.js";
 
 let mirror;

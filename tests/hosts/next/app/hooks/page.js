@@ -1,4 +1,4 @@
-// A server component, which imports the provider from the package: its file is a client component.
+// A server component that imports the provider, whose file in the package is a client component.
 import { DeltaProvider } from "deltalink/react";
 import { Signed } from "./signed.js";
 
