@@ -7,6 +7,7 @@ import { load } from "./compile.mjs";
 
 const { addDays, agenda, daysBetween, instantsOf, nowAt, titleOf, windowAround } =
   await load("www/src/calendar.ts");
+const { blocksOf, clockOf } = await load("www/src/grid.ts");
 
 const ZONES = [
   "UTC",
@@ -300,4 +301,19 @@ test("date arithmetic works over months, years and leap days", () => {
   assert.equal(addDays("2028-02-28", 1), "2028-02-29");
   assert.equal(addDays("2026-03-01", -1), "2026-02-28");
   assert.equal(daysBetween("2026-03-28", "2026-03-30"), 2);
+});
+
+test("a block of the week ends at midnight only if its event does, and one without a duration is short", () => {
+  const events = [
+    timed("early", "2026-11-24T00:00:00", "2026-11-24T00:00:00"),
+    timed("late", "2026-11-24T22:00:00", "2026-11-25T00:00:00"),
+    timed("night", "2026-11-24T23:00:00", "2026-11-25T01:00:00"),
+  ];
+  const days = agenda(events, { from: "2026-11-24", to: "2026-11-25" }, "UTC");
+  const blocks = days.map((day) =>
+    Object.fromEntries(
+      blocksOf(day, clockOf("UTC")).map(({ entry, start, end }) => [entry.title, [start, end]]),
+    ),
+  );
+  assert.deepEqual(blocks, [{ early: [0, 30], late: [1320, 1440], night: [1380, 1440] }, { night: [0, 60] }]);
 });

@@ -83,9 +83,10 @@ export function blocksOf(day: Day, minutesOf: (instant: number) => number): Bloc
     .map((entry): Block => {
       const begins = entry.day === 1 ? minutesOf(entry.start ?? 0) : 0;
       const start = Math.min(begins, 1440 - SHORTEST);
-      // Minute 0 is the midnight at the end of the day, except for an event of several days, which
-      // ends within the first minute of its last day.
-      const end = entry.day === entry.days ? minutesOf(entry.end ?? 0) || (entry.days > 1 ? 0 : 1440) : 1440;
+      const last = minutesOf(entry.end ?? 0);
+      // An event of one day ends at its second midnight, unless it takes no time.
+      const endsAtMidnight = last === 0 && entry.days === 1 && entry.end !== entry.start;
+      const end = entry.day < entry.days || endsAtMidnight ? 1440 : last;
       return { entry, start, end: Math.max(end, start + SHORTEST), column: 0, columns: 1 };
     })
     .sort((a, b) => a.start - b.start || b.end - a.end);
