@@ -154,8 +154,8 @@ impl Session {
             .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit ended without a result").into()))
     }
 
-    /// Reads the stored throttle time of a scope, unless that happened within the last second:
-    /// another tab, or this one before a reload, may have written it. `waited`: how long the request
+    /// Reads the stored throttle time of a scope, unless that happened within the last second.
+    /// Another tab may have written it, or this one before a reload. `waited`: how long the request
     /// waited for a slot. Returns how long the store took.
     pub async fn read_throttle(
         &self,
