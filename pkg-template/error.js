@@ -31,7 +31,7 @@ export function typeOf(value) {
 
 export const closed = () =>
   new DeltaError(
-    "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()",
+    "this client is closed (by close() or forget(), or because its database was deleted or upgraded); open another one with openDelta()",
     { code: "closed" },
   );
 

@@ -4,12 +4,13 @@
 //!    because Graph rewrites paths between a request and its links.
 //! 2. Only `https`, or `http` on loopback.
 //! 3. A link is sent byte for byte. Nothing here decodes or rebuilds it; a relative link is
-//!    appended to the root as it is.
+//!    appended as it is: to the origin if it begins with the path of the root, otherwise to the
+//!    root.
 //! 4. A link that a URL parser could read differently from how it looks (control characters,
 //!    backslashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
-use super::redact::{MAX_WORD_LENGTH, quote};
+use super::redact::{MIN_TOKEN_LENGTH, quote};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -162,16 +163,16 @@ fn empty_segment(link: &str) -> Result<String> {
     Err(Error::new(Code::Protocol, message))
 }
 
-/// Shortens a link for messages and reports: removes long segments of its path, and everything
-/// after the path, because both may contain tokens. Returns `…` for a text that is not a link: it
-/// may be a token too.
+/// Shortens a link for messages and reports: removes long segments of its path, and everything from
+/// the first `(`, `?` or `#`, because both may contain tokens. Returns `…` for a text that is not a
+/// link: it may be a token too.
 pub fn redacted(link: &str) -> String {
     if split(link).is_none() && !link.starts_with('/') {
         return "…".to_owned();
     }
     let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
     let segments: Vec<&str> =
-        path.split(['/', '\\']).map(|part| if part.len() < MAX_WORD_LENGTH { part } else { "…" }).collect();
+        path.split(['/', '\\']).map(|part| if part.len() < MIN_TOKEN_LENGTH { part } else { "…" }).collect();
     let mut text: String = segments.join("/").chars().take(200).filter(|c| !c.is_control()).collect();
     if !rest.is_empty() {
         text.push('…');
@@ -207,8 +208,8 @@ fn split(url: &str) -> Option<Split<'_>> {
         return None;
     }
     let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-    let is_blank = authority.is_empty() || authority.contains(' ');
-    (!is_blank).then_some(Split { is_secure, authority, rest })
+    let is_valid = !authority.is_empty() && !authority.contains(' ');
+    is_valid.then_some(Split { is_secure, authority, rest })
 }
 
 impl Split<'_> {

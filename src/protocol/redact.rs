@@ -3,8 +3,9 @@
 
 use percent_encoding::percent_decode_str;
 
-/// Longer words are removed from messages: access tokens and the tokens in links are longer.
-pub const MAX_WORD_LENGTH: usize = 40;
+/// Words of at least this length are removed from messages. Access tokens are longer, and so are
+/// most tokens in links.
+pub const MIN_TOKEN_LENGTH: usize = 40;
 
 /// Shorter values of a link's parameters stay: they may be numbers that occur in any text.
 const MIN_VALUE_LENGTH: usize = 8;
@@ -15,12 +16,12 @@ const MIN_VALUE_LENGTH: usize = 8;
 /// Words are removed before the text is cut: the beginning of a token is as secret as its end.
 pub fn redact(text: &str, max: usize) -> String {
     let words: Vec<&str> =
-        text.split(' ').map(|word| if word.len() < MAX_WORD_LENGTH { word } else { "…" }).collect();
+        text.split(' ').map(|word| if word.len() < MIN_TOKEN_LENGTH { word } else { "…" }).collect();
     words.join(" ").chars().take(max).collect()
 }
 
 /// Removes the values of the parameters of a link from a text, even those shorter than
-/// [`MAX_WORD_LENGTH`].
+/// [`MIN_TOKEN_LENGTH`].
 pub fn without_values_of(text: &str, link: &str) -> String {
     let values = link.split(['?', '&', '#']).skip(1).filter_map(|parameter| parameter.split_once('='));
     values.filter(|(_, value)| value.len() >= MIN_VALUE_LENGTH).fold(text.to_owned(), |text, (_, value)| {

@@ -42,6 +42,7 @@ pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
 pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     let (first, slices) = split(first);
     let (second, more) = split(second);
+    // A further part of a large group brings the next slice and may lack properties of the first.
     let merges = minimal || !more.is_empty();
     let item = if merges { first.overlaid_with(&second) } else { second };
     let mut lists: Lists<I> = slices;

@@ -64,7 +64,7 @@ pub struct Report {
     pub unchanged: u32,
     /// Removals that Graph reported for ids in the mirror.
     pub removed: u32,
-    /// Removals that a full round implies by not listing an item.
+    /// Removals with the reason `ghost`, which Graph did not report.
     pub ghosts: u32,
     /// Events that the rolling window left behind.
     pub left_window: u32,
@@ -91,9 +91,9 @@ pub struct Report {
     pub store_time: Duration,
     /// Every wait, in order.
     pub waits: Vec<Wait>,
-    /// The index of the last entry of [`Self::add_pacing`].
+    /// The index in `waits` of the last entry that [`Self::add_pacing`] made.
     #[serde(skip)]
-    pub paced_at: Option<usize>,
+    pub pacing_index: Option<usize>,
     /// Why the round became a full one: the code of Graph's reset signal or of its refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resync: Option<String>,
@@ -131,7 +131,7 @@ impl Report {
             failed_request_ids: Vec::new(),
             store_time: Duration::ZERO,
             waits: Vec::new(),
-            paced_at: None,
+            pacing_index: None,
             resync: None,
             started_at: now,
             ended_at: None,
@@ -175,9 +175,9 @@ impl Report {
     pub fn add_pacing(&mut self, span: Duration) {
         let last = self.waits.len().checked_sub(1);
         match self.waits.last_mut() {
-            Some(wait) if self.paced_at == last => wait.ms += span,
+            Some(wait) if self.pacing_index == last => wait.ms += span,
             _ => {
-                self.paced_at = Some(self.waits.len());
+                self.pacing_index = Some(self.waits.len());
                 self.waits.push(Wait { reason: WaitReason::Throttled, ms: span });
             }
         }

@@ -48,8 +48,8 @@ impl<I: Item> Sweeper<I> {
         let effects = match completed.scope() {
             Scope::Ghosts { .. } => ghosts(rows, completed),
             Scope::Series { .. } => {
-                let (effects, found) = moved_series(rows, completed);
-                has_to_relist = found;
+                let effects;
+                (effects, has_to_relist) = moved_series(rows, completed);
                 effects
             }
             Scope::Names => {
@@ -100,6 +100,7 @@ struct NamesSweep<I> {
     effects: PageEffects<I>,
     /// Whether the mirror has to be read a second time.
     has_to_reread: bool,
+    /// Whether the next round has to list everything.
     has_to_relist: bool,
 }
 
@@ -144,9 +145,9 @@ fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEf
     effects
 }
 
-/// Removes the occurrences of moved series that the round did not receive. Also returns whether
-/// everything has to be listed again. It has to if such occurrences remain of a series that may
-/// have moved, or if any occurrence remains of a series that was removed.
+/// Removes the occurrences of moved series that the round did not receive. Also returns whether the
+/// next round has to list everything: if occurrences that this round did not receive remain of a
+/// series that may have moved, or if any occurrence remains of a series that was removed.
 fn moved_series<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> (PageEffects<I>, bool) {
     let mut effects = PageEffects::default();
     let mut has_to_relist = false;

@@ -1,8 +1,9 @@
 //! Connects the task of a round with the consumer that iterates it, by the rules of
 //! [`Acknowledgements`].
 //!
-//! The task works only while a call of `next()` waits, so a consumer that stops calling it
-//! causes no requests.
+//! The task requests a page only while a call of `next()` waits, or up to two pages ahead of time
+//! (`docs/decisions/0004-look-ahead.md`). A consumer that stops calling `next()` causes no more
+//! requests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -53,7 +54,7 @@ pub struct Acknowledgement(Rc<RefCell<Exchange>>);
 
 impl Acknowledgement {
     /// Reports that the page is committed, to the consumer and to the listeners. Returns the
-    /// result of the listeners' function: a promise, or undefined.
+    /// promise of the listeners, or undefined.
     pub fn resolve(self) -> JsValue {
         let announce = {
             let mut exchange = self.0.borrow_mut();

@@ -47,8 +47,8 @@ pub type Result<T, E = RoundError> = std::result::Result<T, E>;
 
 /// One round.
 pub struct Driver {
-    /// The state machine. The handle of the round reads its report, so it is
-    /// borrowed for one synchronous step at a time.
+    /// The state machine. The handle of the round reads its report, so the driver borrows it for
+    /// one synchronous step at a time.
     pub round: Rc<RefCell<Round>>,
     /// The state that the rounds of its client share.
     pub session: Rc<Session>,
@@ -141,7 +141,7 @@ impl Driver {
         }
     }
 
-    /// Executes a step that neither waits nor ends the round.
+    /// Executes any step except `Sleep`, `Done` and `Fail`.
     async fn execute(&mut self, step: Step) -> Result<Input> {
         match step {
             Step::Load => self.load().await,
@@ -286,7 +286,7 @@ impl Driver {
         Ok(Input::Master(self.page.apply_master(rows, self.round.borrow().mode())))
     }
 
-    /// Returns the body of a page and its text; otherwise the input that reports the failure.
+    /// Returns the body of a response and its text; otherwise the input that reports the failure.
     fn body_or_input(
         &mut self,
         result: Result<Outcome>,

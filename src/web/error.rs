@@ -13,7 +13,8 @@ use crate::protocol::report::Report;
 pub enum RoundError {
     /// An error of this crate, and the JavaScript value that caused it.
     Failed(Box<Error>, JsValue),
-    /// A `DeltaError` that the caller's store threw: it is passed on unchanged.
+    /// An error that is a JavaScript value already, such as a `DeltaError` that the caller's store
+    /// threw: it is passed on.
     Foreign(JsValue),
     /// The caller's signal fired, or its client was closed: the reason, untouched.
     Aborted(JsValue),
@@ -33,7 +34,7 @@ pub fn is_delta_error(value: &JsValue) -> bool {
 
 /// The error of calls on a closed client.
 pub fn closed() -> Box<Error> {
-    let message = "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()";
+    let message = "this client is closed (by close() or forget(), or because its database was deleted or upgraded); open another one with openDelta()";
     Error::new(Code::Closed, message)
 }
 
@@ -49,7 +50,7 @@ pub fn round_left() -> Box<Error> {
 pub struct ErrorFactory(Function);
 
 impl ErrorFactory {
-    /// `make` takes a message and the other fields of a `DeltaError`.
+    /// `make` takes a message and the other properties of a `DeltaError`.
     pub fn new(make: Function) -> Self {
         Self(make)
     }

@@ -55,7 +55,7 @@ pub struct Get<'a> {
     pub prefer: &'a [String],
     /// Further headers of the query.
     pub headers: &'a [(&'static str, &'static str)],
-    /// The request is aborted if neither its headers nor a byte of its body arrives for this long.
+    /// The request is aborted if no part of its response arrives for this long.
     pub timeout: Duration,
     /// The id of the request in Graph's logs.
     pub client_request_id: &'a str,
@@ -110,7 +110,7 @@ impl Get<'_> {
             return Ok(());
         }
         let message = format!(
-            "a link leads away from {} ({}); the token was not sent",
+            "a link leads away from {} ({}); the token was not sent, reset() starts over without this link",
             self.endpoint.origin(),
             redacted(self.url)
         );
@@ -251,7 +251,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
 }
 
 /// Makes a UUID of version 4. It identifies a request in logs and is not a secret, so
-/// `Math.random()` suffices. `crypto.randomUUID()` is missing on insecure pages.
+/// `Math.random()` suffices. `crypto.randomUUID()` is missing in insecure contexts.
 pub fn client_request_id() -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
     let random = std::array::from_fn(|_| (Math::random() * 256.0) as u8);

@@ -69,8 +69,8 @@ struct Connection {
     transactions: InFlight,
     /// The purge that this opening began.
     purging: InFlight,
-    /// The callback of `versionchange` and `close`.
-    listener: RefCell<Option<Closure<dyn FnMut()>>>,
+    /// The event handler of `versionchange` and `close`.
+    close_handler: RefCell<Option<Closure<dyn FnMut()>>>,
 }
 
 /// A clock. Tests pass their own.
@@ -95,9 +95,9 @@ impl IndexedDb {
             touched: RefCell::default(),
             transactions: InFlight::default(),
             purging: InFlight::default(),
-            listener: RefCell::default(),
+            close_handler: RefCell::default(),
         });
-        connection.listen();
+        connection.close_on_events();
         let (purging, running) = (Rc::clone(&connection), connection.purging.begin("purge"));
         spawn_local(async move {
             // A purge that fails is repeated at the next opening.
@@ -182,21 +182,21 @@ impl IndexedDb {
 
 impl Connection {
     /// Closes the connection when another tab wants to upgrade or delete the database, which an
-    /// open connection would block, and when the browser has closed it (Safari in the background,
-    /// or a user who cleared the site's data).
-    fn listen(self: &Rc<Self>) {
+    /// open connection would block, and when the browser reports that it has closed the connection,
+    /// for example because the user has cleared the site's data.
+    fn close_on_events(self: &Rc<Self>) {
         let connection = Rc::downgrade(self);
         let close = Closure::<dyn FnMut()>::new(move || {
             if let Some(connection) = connection.upgrade() {
                 connection.close();
             }
         });
-        self.listener.replace(Some(close));
+        self.close_handler.replace(Some(close));
         self.attach();
     }
 
     fn attach(&self) {
-        if let Some(close) = &*self.listener.borrow() {
+        if let Some(close) = &*self.close_handler.borrow() {
             let callback: &Function = close.as_ref().unchecked_ref();
             let database = self.database.borrow();
             database.set_onversionchange(Some(callback));
@@ -514,7 +514,7 @@ enum OpenFailure {
 impl OpenFailure {
     fn explained(self) -> Box<Error> {
         match self {
-            // The exception of a browser that has no storage for this page.
+            // The exception of a browser that has no storage for this web page.
             Self::Thrown(failure) if name_of(&failure) == "InvalidStateError" => refused(&describe(&failure)),
             Self::Thrown(failure) => explain(&failure),
             Self::Explained(error) => error,
@@ -562,7 +562,7 @@ fn explain(failure: &JsValue) -> Box<Error> {
         ),
         "VersionError" => Error::new(
             Code::Store,
-            "the database was made by a newer version of deltalink; reload the page to get that version",
+            "the database was made by a newer version of deltalink; reload the web page to get that version",
         ),
         "SecurityError" | "NotAllowedError" => refused(&reason),
         "InvalidStateError" | "UnknownError" => Error::retryable(

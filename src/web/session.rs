@@ -74,8 +74,8 @@ pub struct Session {
     pub taken_over: RefCell<HashSet<String>>,
     /// The copies of mirrors of 0.1.0 that have begun, by key of 0.1.0.
     pub takeovers: InFlight,
-    /// Whether `close()` or `forget()` was called, or another tab deleted or upgraded the
-    /// database.
+    /// Whether `close()` or `forget()` was called, or the database was deleted or upgraded, for
+    /// example by another tab.
     pub is_closed: Cell<bool>,
 }
 

@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    /// Records that a query is in use. Queries that are not used for 30 days are purged.
+    /// Records that a query is in use. A query in IndexedDB that is not used for 30 days is purged.
     pub fn touch(&self, key: &str) {
         if let Self::IndexedDb(store) = self {
             store.touch(key);

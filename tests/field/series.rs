@@ -1,6 +1,5 @@
 //! Recurring events.
 
-use deltalink::protocol::error::Code;
 use deltalink::protocol::query::{self, Options, Query};
 use deltalink::protocol::report::Outcome;
 use deltalink::protocol::time::Duration;
@@ -396,8 +395,7 @@ fn a_master_that_fails_in_any_way_does_not_block_the_round_and_is_requested_agai
         script.requests.clear();
         script.on("/d1", page(json!([]), "delta d2"));
         script.on("/me/events/M", master("monday", "Stand-up"));
-        let report = script.round();
-        assert!(report.is_ok() || report.unwrap_err().code != Code::Internal);
+        script.round().unwrap();
         assert!(script.requests.contains(&"/me/events/M".to_owned()), "{status}: {:?}", script.requests);
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct QueryBuilder {
     pub key_prefer: Vec<String>,
     headers: Vec<(&'static str, &'static str)>,
     minimal: bool,
-    /// The path of the calendar if it has series masters. Those of a shared calendar are found only
-    /// below it.
+    /// The path of the calendar of a calendar view. Series masters are requested below it, because
+    /// those of a shared calendar are not found elsewhere.
     pub calendar: Option<String>,
 }
 
@@ -130,8 +130,8 @@ impl QueryBuilder {
             let missing = !names.iter().any(|given| given == name);
             names.iter().cloned().chain(missing.then(|| name.to_owned())).collect::<Vec<_>>()
         };
-        // A link made without these properties never reports a removal, so mirrors with and without
-        // them have different keys.
+        // A link that was made without these properties, as by 0.1.0, never reports a removal. They
+        // are part of the key, so that no such link is used.
         let needs = self.resource.map_or(&[][..], |resource| resource.required_properties);
         let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
         self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
@@ -166,6 +166,7 @@ impl QueryBuilder {
             let option = if by_query { format!("options.query.{name}") } else { call_option.to_owned() };
             let param = self.params.iter_mut().find(|(given, _, _)| same_parameter(given, name));
             let Some((_, value, canonical)) = param else {
+                // Refuses a missing date like an empty one.
                 return instant(&option, "").map(|at| (option, at));
             };
             let at = instant(&option, value)?;
@@ -189,7 +190,7 @@ impl QueryBuilder {
     }
 
     /// Adds the common options, lets `options.query` override parameters, and builds the query.
-    /// Options that a call does not support are never set here.
+    /// An option that the call does not have is not set: the shell has refused it.
     pub(super) fn finish(mut self, options: Options) -> Result<Query> {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
@@ -255,7 +256,8 @@ impl QueryBuilder {
                 that; leave the token out: the first round lists everything",
             );
         }
-        // Graph returns at most 5,000 messages of a filtered query (Graph's page "message: delta").
+        // `changeType` filters by the kind of change, and Graph returns at most 5,000 messages of a
+        // filtered query (Graph's page "message: delta").
         let lists_part = self.params.iter().any(|(name, _, _)| {
             same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
         });

@@ -69,8 +69,8 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             given_options.push("top");
         }
         if let Some(option) = given_options.iter().find(|option| !resource.query_options.contains(option)) {
-            let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
-            return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
+            let is_page_size = *option == "top" && resource.page_size == PageSize::Prefer;
+            return refuse(option, &if is_page_size { "use options.pageSize".into() } else { send(option) });
         }
         if options.ids.is_some() && resource.id_filter == IdFilter::None {
             return refuse("ids", "it has no id filter; leave it out");
@@ -98,10 +98,10 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             return refuse("timeZone", "only events have it; leave it out");
         }
         if options.exclude_parents && name != "driveItem" {
-            return refuse("excludeParents", "only drives have parents to leave out");
+            return refuse("excludeParents", "only items of drives have parents to exclude; leave it out");
         }
         if options.shared_folders && name != "driveItem" {
-            return refuse("sharedFolders", "only drives have shared folders");
+            return refuse("sharedFolders", "only drives have shared folders; leave it out");
         }
         if name == "chatMessage" && options.top.is_some_and(|top| top > 50) {
             return refuse("top", "its maximum is 50");

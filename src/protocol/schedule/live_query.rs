@@ -5,7 +5,8 @@ use crate::protocol::time::{Duration, Instant};
 
 /// How long a query is kept after its last handle was stopped.
 const GRACE: Duration = Duration::from_millis(1000.0);
-/// How long a follower waits for a message of the leader.
+/// How long a tab waits for another one: a follower for a message of the leader, and a leader for
+/// the tab to which it hands over.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(3000.0);
 /// How long a follower waits for a leader that hands over after its current page.
 const PAGE_TIMEOUT: Duration = Duration::from_millis(30_000.0);
@@ -27,7 +28,7 @@ enum Role {
     Follower,
     /// It has requested the lock that another tab holds.
     Stealing,
-    /// It holds the lock. `was_stolen`: the previous leader did not respond and may still hold the
+    /// It holds the lock. `was_stolen`: it took the lock from another tab, which may still hold the
     /// round lock.
     Leader {
         was_stolen: bool,

@@ -1,4 +1,4 @@
-//! Many worlds and their control API. Does no I/O: the server only converts HTTP.
+//! Many worlds and their control API. Does no I/O: `main.rs` receives and sends HTTP.
 
 use crate::clock;
 use crate::http::{Request, Response};
@@ -99,7 +99,8 @@ impl Server {
         let map = body.as_object().ok_or_else(|| bad_request("a world must be an object"))?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate"))
         {
-            return Err(bad_request(format!("a world has no property {key}")));
+            let names = "seed, id, options and populate";
+            return Err(bad_request(format!("a world has no property {key:?}: it has {names}")));
         }
         self.world_count += 1;
         let id = match map.get("id") {

@@ -97,6 +97,7 @@ impl Listener for Loopback {
                     let _ = stream.set_nodelay(true);
                     return (Cuttable { stream, cut: Arc::default() }, from);
                 }
+                // The process may have too many open connections.
                 Err(_) => delayed(20).await,
             }
         }
@@ -179,7 +180,8 @@ async fn send(response: Response, cut: &Cut) -> AxumResponse {
     built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the response is not allowed")))
 }
 
-/// Simulates a slow network or service. `tests/no-sleeps.mjs` allows no other sleep in Rust.
+/// Simulates a slow network or service, and waits to accept the next connection.
+/// `tests/no-sleeps.mjs` allows no other sleep in Rust.
 async fn delayed(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }

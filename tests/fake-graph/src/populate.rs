@@ -73,8 +73,8 @@ impl World {
                 self.relate(Collection::Groups, &id, "members", user, true, now_ms);
             }
         }
-        // The last online meetings before today were recorded, and meetings that the calendar does
-        // not have.
+        // Every other recording is of an online meeting before `around`, the latest meeting first,
+        // as long as there are any. The rest are of meetings that the calendar does not have.
         recorded.sort_unstable_by_key(|(start, _)| Reverse(*start));
         for n in 0..content.recordings {
             let older = around - i64::try_from(content.recordings - n).unwrap_or(0) * DAY / 2;

@@ -15,9 +15,9 @@ const LIFECYCLE_AFTER: i64 = 60 * MINUTE;
 /// The longest `clientState` (Graph's page "subscription resource type").
 const MAX_CLIENT_STATE: usize = 128;
 
-/// The resources of one lifetime. From Graph's page "Set up notifications for changes in resource
-/// data", tables "Supported resources" and "Subscription lifetime" (2025-03-05), for the resources
-/// with a delta query.
+/// Resources with the same longest lifetime and the same change types. From Graph's page "Set up
+/// notifications for changes in resource data", tables "Supported resources" and "Subscription
+/// lifetime" (2025-03-05), for the resources with a delta query.
 struct Kind {
     minutes: i64,
     change_types: &'static str,

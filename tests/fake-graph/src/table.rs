@@ -1,5 +1,5 @@
-//! A table with a change counter. Rows are immutable versions, so a round can keep the ones from
-//! its start.
+//! The rows of a collection. The changes of a world are numbered, and a row contains the numbers of
+//! its own. Rows are immutable versions, so a round can keep the ones from its start.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 /// The removal of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gone {
+    /// The number of the change.
     pub(crate) at: u64,
     /// `changed` if it can be restored, otherwise `deleted` (graph-facts 2.2).
     pub(crate) reason: &'static str,
@@ -22,7 +23,9 @@ pub(crate) struct Version {
     /// Its calendar, mail folder, drive or organizer; empty for directory objects.
     pub(crate) owner: String,
     pub(crate) item: Map<String, Value>,
+    /// The number of the change that added or restored it.
     pub(crate) created: u64,
+    /// The number of its last change.
     pub(crate) changed: u64,
     pub(crate) changed_ms: u64,
     /// The last change of each property, for `return=minimal` and `$select`.

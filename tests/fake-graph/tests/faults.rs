@@ -1,4 +1,4 @@
-//! The faults of the fake Graph, one test for each.
+//! The faults of the fake Graph, and the rules that select the requests for them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod common;
@@ -130,7 +130,7 @@ fn a_page_can_be_malformed() {
 }
 
 #[test]
-fn a_link_can_lead_to_another_origin() {
+fn a_link_can_be_repeated_relative_or_foreign() {
     let mut c = client();
     let next = |r: Response| r.json()["@odata.nextLink"].as_str().unwrap().to_owned();
     assert_eq!(next(faulted(&mut c, json!("same_link"))), format!("{ROOT}{WINDOW}"));

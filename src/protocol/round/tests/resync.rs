@@ -89,7 +89,7 @@ fn a_chunk_without_ghosts_is_not_committed() {
 }
 
 #[test]
-fn an_incremental_round_never_reaches_the_sweep() {
+fn an_incremental_round_of_contacts_does_not_sweep() {
     for generation in [1, 2, 7] {
         let mut harness = Harness::new(contacts(), Some(Record { generation, ..idle() }));
         harness.begin();
@@ -276,7 +276,7 @@ fn a_reset_with_retry_after_is_stored_as_a_throttle() {
 }
 
 #[test]
-fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
+fn a_reset_code_with_the_status_of_a_server_error_resets_a_stored_link_only() {
     for code in ["SyncStateNotFound", "resyncRequired", "resyncChangesUploadDifferences"] {
         let mut harness = Harness::new(contacts(), Some(idle()));
         harness.begin();

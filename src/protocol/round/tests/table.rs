@@ -34,7 +34,7 @@ named! {
     Network, Offline, Timeout,
 }
 
-/// Every state, reached by the inputs that lead there.
+/// Every state, with the inputs that lead to it from the start.
 fn states() -> Vec<(&'static str, Vec<Input>)> {
     let loaded = |record: Record| Input::Loaded(Some(Box::new(record)));
     let sweeping = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
