@@ -32,10 +32,14 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder, "package")) }];
 if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
 
-/** The values in the results file, by row and contestant, and the minutes that they took. */
-const earlier = existsSync(options.results)
-  ? JSON.parse(readFileSync(options.results, "utf8"))
-  : { minutes: 0, rows: {}, packages: undefined };
+/**
+ * The content of the results file: the values by row and contestant, the minutes that they took, and
+ * the shares of the profile by row.
+ */
+const earlier = {
+  ...{ minutes: 0, rows: {}, profiles: {}, packages: undefined },
+  ...(existsSync(options.results) && JSON.parse(readFileSync(options.results, "utf8"))),
+};
 const bytesOf = ({ package: archive, base }) =>
   [archive, ...(base ? [base] : [])].map((file) => readFileSync(file));
 const packageHash = createHash("sha256")
@@ -135,7 +139,8 @@ function conclude() {
     process.exitCode = 1;
   }
   const { note } = options;
-  const all = options.results ? withEarlier(minutes) : { measured, minutes };
+  const all = { measured, minutes, profiles: { ...earlier.profiles, ...profiles?.shares } };
+  if (options.results) Object.assign(all, withEarlier(minutes, all.profiles));
   const details = {
     ...all,
     packages,
@@ -152,7 +157,7 @@ function conclude() {
 }
 
 /** Adds the new values to the results file. Returns all values of the measured rows. */
-function withEarlier(minutesNow) {
+function withEarlier(minutesNow, allProfiles) {
   const minutes = earlier.minutes + minutesNow;
   const merged = measured.map((row) => {
     const before = earlier.rows[row.id] ?? {};
@@ -160,7 +165,8 @@ function withEarlier(minutesNow) {
     return { ...row, results: new Map(entries) };
   });
   const rows = { ...earlier.rows };
-  for (const { id, results } of merged) rows[id] = Object.fromEntries(results);
-  writeFileSync(options.results, JSON.stringify({ minutes, rows, packages: packageHash }));
+  if (!profiles) for (const { id, results } of merged) rows[id] = Object.fromEntries(results);
+  const content = { minutes, rows, profiles: allProfiles, packages: packageHash };
+  writeFileSync(options.results, JSON.stringify(content));
   return { measured: merged, minutes };
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { summarize } from "./checksum.js";
+import { documentOf } from "./document.mjs";
 import { shuffled } from "./order.mjs";
 import { isSlower, looksSlower, lowerLimit, median } from "./stats.mjs";
 import { World } from "./world.mjs";
@@ -76,4 +77,14 @@ test("each run has all contestants, and the order changes between runs", () => {
   const orders = Array.from({ length: 9 }, (_, run) => shuffled([0, 1, 2, 3, 4, 5], run));
   for (const order of orders) assert.deepEqual([...order].sort(), [0, 1, 2, 3, 4, 5]);
   assert.ok(new Set(orders.map(String)).size > 6);
+});
+
+test("the document has the profile of a results file, and no table without one", () => {
+  const contestants = [{ key: "reference", label: "the loop" }];
+  const measured = [{ id: "users", contestants, results: new Map([["reference", [3, 1, 2]]]) }];
+  const facts = { measured, packages: [], minutes: 1, note: "", versions: {} };
+  const profiles = { users: { waiting: 0.5, browser: 0.25, wasm: 0.125, javascript: 0.125 } };
+  const row = "| First round, 40 × 100 users of 0.5 KB, no latency | 50 % | 25 % | 13 % | 13 % |";
+  assert.ok(documentOf({ ...facts, profiles }).includes(row));
+  assert.ok(!documentOf({ ...facts, profiles: {} }).includes("deltalink's wasm"));
 });

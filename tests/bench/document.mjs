@@ -34,22 +34,9 @@ runs of events. Elsewhere one sees the work that the loop does not do:
 - **Node, users.** The items are five times smaller, so that the host's part is small (parsing 11 %,
   garbage collection 15 %) and the work for each item and for each of the 40 requests outweighs it:
   id, marker and row 35 %, request, timeout and abort signal 25 %.
-- **Chromium.** The profile (\`make bench PROFILE=1\`, V8's profiler, one run) of \`sync()\` and \`all()\`
-  shows in whose code the time goes. *Waits* are for the network and the database, which are other
-  processes; *browser* is the browser's own code in the process of the web page, such as parsing,
-  copying and garbage collection.
+`;
 
-  |  | waits | browser | deltalink's wasm | deltalink's JavaScript |
-  | --- | ---: | ---: | ---: | ---: |
-  | First round, 20 × 200 events, no latency | 27 % | 52 % | 10 % | 12 % |
-  | First round, 40 × 100 users, no latency | 31 % | 49 % | 10 % | 10 % |
-  | Incremental round, no change | 50 % | 24 % | 14 % | 12 % |
-  | Incremental round, 5 changes | 52 % | 28 % | 8 % | 12 % |
-  | Full round over a full mirror | 42 % | 46 % | 4 % | 7 % |
-  | \`all()\`, 4,000 events | 40 % | 54 % | 3 % | 3 % |
-  | \`all()\`, 100,000 users | 58 % | 40 % | 1 % | 1 % |
-
-- **Incremental rounds** wait longer than the loop: for a lock, for the record, and for its commit even
+const REASONS = `- **Incremental rounds** wait longer than the loop: for a lock, for the record, and for its commit even
   if nothing has changed. With changes they read the stored rows, to tell what has changed.
 - **A full round over a full mirror** reads each stored row to compare it. The loops overwrite it.
 - **Users, and \`all()\`**: the database takes longer because the key of a row contains the key of the
@@ -179,8 +166,26 @@ function medianOf(id, values) {
   return `${format(middle)} ${ROWS[id].unit} (${range(ends)})`;
 }
 
+/** An entry of a list: the shares that `make bench PROFILE=1` has measured. Empty without them. */
+function profileEntry(profiles) {
+  if (Object.keys(profiles).length === 0) return "";
+  const parts = ["waiting", "browser", "wasm", "javascript"];
+  const rows = Object.entries(profiles).map(([id, shares]) =>
+    tableRow([ROWS[id].title, ...parts.map((part) => `${(100 * shares[part]).toFixed(0)} %`)]),
+  );
+  const head = tableRow(["", "waits", "browser", "deltalink's wasm", "deltalink's JavaScript"]);
+  const table = [head, tableRow(["---", ...parts.map(() => "---:")]), ...rows];
+  return `- **Chromium.** The profile (\`make bench PROFILE=1\`, V8's profiler, one run) of \`sync()\` and \`all()\`
+  shows in whose code the time goes. *Waits* are for the network and the database, which are other
+  processes; *browser* is the browser's own code in the process of the web page, such as parsing,
+  copying and garbage collection.
+
+${table.map((line) => `  ${line}\n`).join("")}
+`;
+}
+
 /** The text of docs/performance.md. */
-export function documentOf({ measured, packages, minutes, note, versions }) {
+export function documentOf({ measured, profiles, packages, minutes, note, versions }) {
   const names = packages.map(
     ({ version, role }) => `deltalink ${version}${role === "base" ? " (the base)" : ""}`,
   );
@@ -195,7 +200,7 @@ export function documentOf({ measured, packages, minutes, note, versions }) {
     `${describeMachine()}. Measured in ${minutes.toFixed(0)} minutes. ${note}`.trim(),
     "",
     `${entries.map((entry) => `- ${entry}`).join("\n")}\n`,
-    FINDINGS,
+    FINDINGS + profileEntry(profiles) + REASONS,
     EXPLANATIONS,
   ].join("\n");
 }

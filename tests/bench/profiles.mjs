@@ -43,13 +43,22 @@ export class Profiles {
     return result;
   }
 
+  /** By row: the share of each part, between 0 and 1. */
+  get shares() {
+    const sharesOf = ({ calls: _, ...times }) => {
+      const total = Object.values(times).reduce((sum, time) => sum + time, 0);
+      return Object.fromEntries(Object.entries(times).map(([part, time]) => [part, time / total]));
+    };
+    return Object.fromEntries([...this.#rows].map(([id, row]) => [id, sharesOf(row)]));
+  }
+
   /** Prints a row: the time of one call, and the share of each part. */
   print(id) {
     const { calls, ...times } = this.#rows.get(id);
     const total = Object.values(times).reduce((sum, time) => sum + time, 0);
     console.log(`\n${ROWS[id].title}  [${id}; ${calls} calls of ${(total / calls / 1000).toFixed(1)} ms]`);
-    for (const [part, label] of Object.entries(PARTS))
-      console.log(`  ${((100 * times[part]) / total).toFixed(0).padStart(3)} %  ${label}`);
+    for (const [part, share] of Object.entries(this.shares[id]))
+      console.log(`  ${(100 * share).toFixed(0).padStart(3)} %  ${PARTS[part]}`);
   }
 
   #part({ functionName, url, lineNumber, columnNumber }, key) {
