@@ -25,6 +25,7 @@ declare global {
   function askTheUser(claims?: string): void;
   function test(name: string, run: () => Promise<void>): void;
   function openMyStore(): Promise<_Store>;
+  function fileStore(path: string): _Store;
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
   function getToken(): Promise<string>;
@@ -107,6 +108,7 @@ declare module "node:fs/promises" {
   function writeFile(path: string, text: string): Promise<void>;
   function rename(from: string, to: string): Promise<void>;
 }
+declare const process: { env: Record<string, string | undefined>; once(event: string, run: () => void): void };
 declare namespace NodeJS { interface ErrnoException extends Error { code?: string } }`,
 );
 // Angular is not installed: the part of it that a block uses.

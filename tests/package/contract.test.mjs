@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
 import { MemoryStore } from "./memory-store.mjs";
 import { delayed, turn } from "../wait.mjs";
-import { diskStore } from "./disk-store.mjs";
+import { fileStore } from "./documented.mjs";
 
 let folder;
 before(async () => (folder = await mkdtemp(join(tmpdir(), "deltalink-"))));
@@ -17,11 +17,11 @@ after(() => rm(folder, { recursive: true }));
 let files = 0;
 const onDisk = () => {
   const file = join(folder, `${files++}.json`);
-  return { file, ...diskStore(file) };
+  return { file, ...fileStore(file) };
 };
 
 for (const { name, run } of storeContract(() => new MemoryStore())) test(`memory: ${name}`, run);
-for (const { name, run } of storeContract(onDisk, { reopen: ({ file }) => diskStore(file) }))
+for (const { name, run } of storeContract(onDisk, { reopen: ({ file }) => fileStore(file) }))
   test(`disk: ${name}`, run);
 
 /**

@@ -1,27 +1,16 @@
 // Tests the stores of docs/security.md and docs/storage.md, with the code in these documents.
+// contract.test.mjs runs the contract of the store in a file.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { openDelta } from "deltalink";
 import { fakeGraph, storeContract } from "deltalink/testing";
-import { transformSync } from "esbuild";
+import { codeOf, fileStore } from "./documented.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
-/** Imports the code block of a document that contains this text. */
-async function codeOf(name, text) {
-  const document = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
-  const blocks = [...document.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
-  const { code } = transformSync(
-    blocks.find((block) => block.includes(text)),
-    { loader: "ts" },
-  );
-  return import(`data:text/javascript,${encodeURIComponent(code)}`);
-}
-
 const { encrypted } = await codeOf("security.md", "function encrypted(");
-const { fileStore } = await codeOf("storage.md", "function fileStore(");
 const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
 
 for (const { name, run } of storeContract(() => encrypted(new MemoryStore(), key)))
@@ -29,10 +18,6 @@ for (const { name, run } of storeContract(() => encrypted(new MemoryStore(), key
 
 const folder = mkdtempSync(join(tmpdir(), "deltalink-file-store-"));
 after(() => rmSync(folder, { recursive: true }));
-let files = 0;
-for (const { name, run } of storeContract(() => fileStore(join(folder, `${files++}.json`))))
-  test(`in a file: ${name}`, run);
-
 test("a server that starts again continues with the file of the last time", async () => {
   const graph = await fakeGraph({ populate: { users: 5 } });
   const file = join(folder, "server.json");

@@ -1,9 +1,9 @@
 // Runs one page of a round, then exits: node one-page.mjs <endpoint> <token> <file>
 import { openDelta } from "deltalink";
-import { diskStore } from "./disk-store.mjs";
+import { fileStore } from "./documented.mjs";
 
 const [endpoint, token, file] = process.argv.slice(2);
-const client = await openDelta({ endpoint, token: () => token, account: "worker", store: diskStore(file) });
+const client = await openDelta({ endpoint, token: () => token, account: "worker", store: fileStore(file) });
 const contacts = client.orgContacts();
 const round = contacts.round({ maxPages: 1 });
 for await (const page of round)

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { delayed, event } from "../wait.mjs";
-import { diskStore } from "./disk-store.mjs";
+import { fileStore } from "./documented.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -25,7 +25,7 @@ test("the end of a throttle survives a reload and is shared by the queries of it
     fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } },
   });
   const account = "alex@contoso.example";
-  const first = await open(world, { store: diskStore(join(folder, "s")), account });
+  const first = await open(world, { store: fileStore(join(folder, "s")), account });
   const contacts = first.orgContacts();
   void contacts.sync().catch(() => {});
   const waiting = await statusUntil(contacts, ({ phase }) => phase === "waiting");
@@ -36,7 +36,7 @@ test("the end of a throttle survives a reload and is shared by the queries of it
   assert.ok(throttledUntil <= Date.now() + 2000);
   // Simulates a reload.
   await first.close();
-  const second = await open(world, { store: diskStore(join(folder, "s")), account });
+  const second = await open(world, { store: fileStore(join(folder, "s")), account });
   const queries = [second.events(weeks), second.track("/users/delta"), second.orgContacts()];
   const [mailbox, users] = await Promise.all(queries.map((query) => query.sync()));
   assert.deepEqual(mailbox.waits, [], "other limits");
