@@ -3,6 +3,7 @@ import type { DeltaFeed, DeltaQuery, EventQuery } from "./queries.js";
 import type { CallRecording, Event, OrgContact } from "./items.js";
 import type {
   CallRecordingsOptions,
+  MirrorOption,
   OptionsWithStartAndEnd,
   OptionsWithWindow,
   OrgContactsOptions,
@@ -130,13 +131,13 @@ export type WasmOrigin = "url" | "file" | "module" | "inline" | "given";
 export interface DeltaClient {
   /** The events of a calendar between two instants (Graph's page "event: delta"). */
   events<M extends boolean = true>(
-    options: (OptionsWithStartAndEnd | OptionsWithWindow) & { mirror?: M },
+    options: (OptionsWithStartAndEnd | OptionsWithWindow) & MirrorOption<M>,
   ): Mirrored<M, EventQuery, DeltaFeed<Event>>;
   /**
    * The contacts of the organization, not a user's own contacts (Graph's page "orgContact: delta").
    */
   orgContacts<S extends PropertyName<OrgContact> = never, M extends boolean = true>(
-    options?: OrgContactsOptions & { select?: readonly S[]; mirror?: M },
+    options?: OrgContactsOptions & { select?: readonly S[] } & MirrorOption<M>,
   ): Mirrored<M, DeltaQuery<Narrowed<OrgContact, S>>, DeltaFeed<Narrowed<OrgContact, S>>>;
   /**
    * The recordings of the meetings of one organizer (Graph's page "callRecording: delta").
@@ -145,7 +146,7 @@ export interface DeltaClient {
    * additions only, and may report older recordings again (known issue 22934).
    */
   callRecordings<M extends boolean = true>(
-    options: CallRecordingsOptions & { mirror?: M },
+    options: CallRecordingsOptions & MirrorOption<M>,
   ): Mirrored<M, DeltaQuery<CallRecording>, DeltaFeed<CallRecording>>;
   /**
    * Any other delta resource, by its path below the root, for example `/users/delta`.
@@ -164,11 +165,11 @@ export interface DeltaClient {
    */
   track<P extends string, S extends PropertyName<Tracked<P>> = never, M extends boolean = true>(
     path: P,
-    options?: TrackOptions & { select?: readonly S[]; mirror?: M },
+    options?: TrackOptions & { select?: readonly S[] } & MirrorOption<M>,
   ): Mirrored<M, DeltaQuery<Selected<P, S>>, DeltaFeed<Selected<P, S>>>;
   track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
-  track<T extends object>(path: string, options?: TrackOptions & { mirror?: true }): DeltaQuery<T>;
-  track<T extends object>(path: string, options: TrackOptions): DeltaQuery<T> | DeltaFeed<T>;
+  track<T extends object>(path: string, options?: TrackOptions & MirrorOption<true>): DeltaQuery<T>;
+  track<T extends object>(path: string, options: TrackOptions & MirrorOption): DeltaQuery<T> | DeltaFeed<T>;
   /**
    * The error because of which the user has to sign in again, and undefined otherwise: one of the
    * queries of this client is in the phase `needs-auth`. If an error has `claims`, it is this one.

@@ -1,12 +1,19 @@
-/** The options that all queries have. */
-export interface QueryOptions {
-  /** Separates the stored state of queries with otherwise equal options. */
-  name?: string;
+/**
+ * The option that decides between a query with a mirror and a feed. The other types of options are
+ * without it, so that a variable of one of them makes a query with a mirror.
+ */
+export interface MirrorOption<M extends boolean = boolean> {
   /**
    * `false` stores the link only, without a copy of the items, for callers that store the items
    * themselves. Default `true`.
    */
-  mirror?: boolean;
+  mirror?: M;
+}
+
+/** The options that all queries have. */
+export interface QueryOptions {
+  /** Separates the stored state of queries with otherwise equal options. */
+  name?: string;
   /**
    * Query parameters that are sent unchanged and unchecked. They override options, and are not
    * refused even if Graph does not support them.
@@ -103,7 +110,7 @@ export interface OrgContactsOptions extends QueryOptions {
 
 /** The options of `callRecordings()`. */
 export interface CallRecordingsOptions extends QueryOptions {
-  /** The id of the organizer of the meetings. */
+  /** The id of the organizer of the meetings: the id of a user in Entra, not an address. */
   organizer: string;
   /** The user in the path. Default: the organizer. */
   user?: string;

@@ -12,13 +12,16 @@ import type {
   Entity,
   Event,
   EventQuery,
+  EventsOptions,
   LogEntry,
   OrgContact,
+  OrgContactsOptions,
   Page,
   Readable,
   RoundReport,
   TokenCredential,
   TokenRequest,
+  TrackOptions,
   WithId,
 } from "deltalink";
 import type {
@@ -228,6 +231,16 @@ export async function queries(): Promise<void> {
   const frozen = client.track("/users/delta", { select: ["id", "mail"] as const, ids: ["x"] as const });
   same<typeof frozen, typeof picked>(true);
   void frozen;
+  // Options in a variable of their type make a query with a mirror.
+  const weekOptions: EventsOptions = { window: { daysAhead: 7 } };
+  const contactOptions: OrgContactsOptions = { select: ["mail"] };
+  const trackOptions: TrackOptions = { select: ["mail"] };
+  const fromVariables: [EventQuery, DeltaQuery<OrgContact>, DeltaQuery<{ id: string }>] = [
+    client.events(weekOptions),
+    client.orgContacts(contactOptions),
+    client.track<{ id: string }>("/users/delta", trackOptions),
+  ];
+  void fromVariables;
   const mirror: boolean = Math.random() > 0.5;
   const either = client.orgContacts({ mirror });
   same<typeof either, DeltaQuery<OrgContact> | DeltaFeed<OrgContact>>(true);
