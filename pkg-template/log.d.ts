@@ -28,6 +28,8 @@ export interface RoundLogEntry extends LogBase {
   report: RoundReport;
   /** The code of the error that ended the round. */
   code?: DeltaErrorCode;
+  /** The message of this error: what was wrong, and what to do. It may contain names and ids. */
+  message?: string;
 }
 
 /** A request without a usable response. The round repeats it, or ends and logs a `round` entry. */

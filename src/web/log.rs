@@ -31,6 +31,8 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
@@ -49,6 +51,7 @@ impl Driver {
             key_hash: key_hash(&self.keys.query),
             ms,
             code: None,
+            message: None,
             status: None,
             request_id: None,
             client_request_id: None,
@@ -94,7 +97,8 @@ impl Driver {
         let report = self.display.round.borrow().report.clone();
         let time = report.ended_at.unwrap_or_else(now);
         let error = error.filter(|error| is_delta_error(error));
-        let code = error.and_then(|error| get_string(error, "code"));
+        let text = |name: &str| error.and_then(|error| get_string(error, name));
+        let (code, message) = (text("code"), text("message"));
         let mut entry = self.entry("round", time, time - report.started_at);
         entry.level = match (report.outcome, error) {
             (report::Outcome::Failed, Some(error)) => {
@@ -106,6 +110,7 @@ impl Driver {
             _ => "info",
         };
         entry.code = code.as_deref();
+        entry.message = message.as_deref();
         entry.report = report_to_js(&report);
         self.log(&entry);
     }

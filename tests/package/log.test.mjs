@@ -84,7 +84,7 @@ test("each failed request has an entry, with Graph's ids and code", async () => 
   await client.close();
 });
 
-test("a round that fails has its code, and a level that says whether to try again", async () => {
+test("a round that fails has the code and the message of its error, and a level that says whether to try again", async () => {
   const table = [
     [{ name: "status", status: 503, times: Infinity }, "network", "warn"],
     [{ name: "throttle", retryAfter: 4000 }, "throttled", "warn"],
@@ -95,9 +95,10 @@ test("a round that fails has its code, and a level that says whether to try agai
   for (const [fault, code, level] of table) {
     const { graph, client, entries, users } = await openLogged();
     graph.fault(fault, { times: Infinity });
-    await assert.rejects(users.sync(), { code });
+    const error = await users.sync().catch((error) => error);
     const last = entries.at(-1);
     assert.deepEqual([last.event, last.code, last.level], ["round", code, level]);
+    assert.deepEqual([last.code, last.message], [error.code, error.message]);
     assert.equal(last.report.outcome, "failed");
     await client.close();
   }
