@@ -248,6 +248,8 @@ export class View {
       throw badRequest(
         `options.orderBy must be a property such as "displayName" or "start.dateTime", or a function, got ${typeOf(orderBy)}`,
       );
+    if (typeof orderBy === "string" && /\s(asc|desc)$/i.test(orderBy))
+      throw badRequest("options.orderBy is the property alone; for the other order, set options.descending");
     if (typeof descending !== "boolean")
       throw badRequest(`options.descending must be true or false, got ${typeOf(descending)}`);
     if (descending && typeof orderBy === "function")

@@ -400,6 +400,10 @@ test("view() rejects wrong options and names them, and a closed view cannot be s
   for (const [options, message] of [
     [{ where: "x" }, /options\.where must be a function, got a string/],
     [{ orderBy: 7 }, /options\.orderBy must be a property such as "displayName" or "start\.dateTime"/],
+    [
+      { orderBy: "displayName desc" },
+      /options\.orderBy is the property alone; for the other order, set options\.descending/,
+    ],
     [{ descending: "yes" }, /options\.descending must be true or false, got a string/],
     [{ descending: true, orderBy: () => 0 }, /options\.descending is only for a property/],
     [{ limit: 0 }, /options\.limit must be a whole number of at least 1, got 0/],
