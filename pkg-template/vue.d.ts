@@ -1,5 +1,5 @@
-import type { DeltaError, DeltaQuery, LiveOptions, QueryStatus, ViewOptions } from "deltalink";
-import type { ComputedRef, MaybeRefOrGetter } from "vue";
+import type { DeltaError, DeltaQuery, LiveOptions, QueryStatus, Readable, ViewOptions } from "deltalink";
+import type { ComputedRef, MaybeRefOrGetter, ShallowRef } from "vue";
 
 /** The options of `useDelta()`. */
 export interface UseDeltaOptions<T> extends ViewOptions<T> {
@@ -50,3 +50,14 @@ export function useDelta<T>(
   query: MaybeRefOrGetter<DeltaQuery<T> | undefined>,
   options?: MaybeRefOrGetter<UseDeltaOptions<T> | undefined>,
 ): UseDeltaResult<T>;
+
+/**
+ * Returns a ref with the value of a readable, such as `client.signInError` or the `description()`
+ * of a status, until the component or effect scope ends. Undefined without a readable.
+ *
+ * @example
+ *   const signInError = useReadable(() => client.value?.signInError);
+ */
+export function useReadable<V>(
+  readable: MaybeRefOrGetter<Readable<V> | undefined>,
+): Readonly<ShallowRef<V | undefined>>;

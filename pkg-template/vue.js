@@ -1,5 +1,5 @@
 // @ts-check
-// A composable for Vue.
+// Composables for Vue.
 import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
 import { EMPTY, NEW } from "./initial.js";
 
@@ -45,4 +45,18 @@ export function useDelta(query, options) {
     // `status` shows the error.
     syncNow: async () => void (await (handle ? handle.syncNow() : current?.sync())?.catch(() => {})),
   };
+}
+
+/** @type {typeof import("./vue.js").useReadable} */
+export function useReadable(readable) {
+  const value = shallowRef();
+  let stop = () => {};
+  const follow = (next) => {
+    stop();
+    value.value = undefined;
+    stop = next?.subscribe((current) => (value.value = current)) ?? (() => {});
+  };
+  watch(() => toValue(readable), follow, { immediate: true });
+  onScopeDispose(() => stop());
+  return value;
 }

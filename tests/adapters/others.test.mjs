@@ -75,6 +75,41 @@ inPage("Vue: a list follows its query and its options, and unmounting ends the l
     );
 });
 
+inPage("Vue: a ref follows a readable until the component is unmounted", async (page) => {
+  await page.evaluate(() => {
+    const { Vue, useReadable } = window;
+    const made = [0, 1].map((number) => {
+      const runs = new Set();
+      return {
+        runs,
+        get: () => number,
+        subscribe: (run) => (run(number), runs.add(run), () => runs.delete(run)),
+        set: (value) => runs.forEach((run) => run(value)),
+      };
+    });
+    const index = Vue.ref(-1);
+    const app = Vue.createApp({
+      setup() {
+        const value = useReadable(() => made[index.value]);
+        return () => String(value.value);
+      },
+    });
+    app.mount("#root");
+    Object.assign(window, { made, index, app });
+  });
+  await shows(page, "undefined");
+  await page.evaluate(() => (window.index.value = 0));
+  await shows(page, "0");
+  await page.evaluate(() => window.made[0].set("changed"));
+  await shows(page, "changed");
+  await page.evaluate(() => (window.index.value = 1));
+  await shows(page, "1");
+  const subscribers = () => page.evaluate(() => window.made.map(({ runs }) => runs.size));
+  assert.deepEqual(await subscribers(), [0, 1]);
+  await page.evaluate(() => window.app.unmount());
+  assert.deepEqual(await subscribers(), [0, 0]);
+});
+
 inPage("TanStack DB: a collection has the items, and its changes have the previous values", async (page) => {
   await page.evaluate(async () => {
     const { createCollection, deltaCollectionOptions } = window;
