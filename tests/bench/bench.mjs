@@ -33,8 +33,8 @@ const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder
 if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
 
 /**
- * The content of the results file: the values by row and contestant, the minutes that they took, and
- * the shares of the profile by row.
+ * The content of the results file: the values by row and contestant, the minutes that they took,
+ * and the shares of the profile by row.
  */
 const earlier = {
   ...{ minutes: 0, rows: {}, profiles: {}, packages: undefined },
