@@ -2,8 +2,8 @@ import type { DeltaErrorCode } from "./errors.js";
 import type { RoundReport } from "./rounds.js";
 
 /**
- * An entry of `options.log`. It contains no token, no link, no query string and no item. Minor
- * versions may add events.
+ * An entry of `options.log`. It contains no token, no query string and no item. Minor versions may
+ * add events.
  */
 export type LogEntry = RoundLogEntry | RequestLogEntry;
 
@@ -28,7 +28,10 @@ export interface RoundLogEntry extends LogBase {
   report: RoundReport;
   /** The code of the error that ended the round. */
   code?: DeltaErrorCode;
-  /** The message of this error: what was wrong, and what to do. It may contain names and ids. */
+  /**
+   * The message of this error: what was wrong, and what to do. It may contain names and ids, and the
+   * origin and path of a link to another server.
+   */
   message?: string;
 }
 

@@ -1,5 +1,5 @@
 //! The entries of the caller's `log`: one for each round, and one for each failed request. They
-//! contain no token and no link.
+//! contain no token and no query string.
 
 use serde::Serialize;
 use serde_wasm_bindgen::preserve;

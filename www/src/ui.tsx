@@ -40,8 +40,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, className = "", children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  // A layout effect, because the clean-up of an effect runs later: it could take the focus from where
-  // a key has moved it meanwhile.
+  // A layout effect, because the clean-up of an effect runs later: it could take the focus from
+  // where a key has moved it meanwhile.
   useLayoutEffect(() => {
     const element = dialog.current;
     const before = document.activeElement;
