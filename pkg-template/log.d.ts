@@ -29,8 +29,8 @@ export interface RoundLogEntry extends LogBase {
   /** The code of the error that ended the round. */
   code?: DeltaErrorCode;
   /**
-   * The message of this error: what was wrong, and what to do. It may contain names and ids, and the
-   * origin and path of a link to another server.
+   * The message of this error: what was wrong, and what to do. It may contain names and ids, and
+   * the origin and path of a link to another server.
    */
   message?: string;
 }
