@@ -23,8 +23,8 @@ The median of the runs, with their minimum and maximum.
 const FINDINGS = `## Where it is slower than the reference, and why
 
 With latency, a first round takes about half the time of the loop, because requests, transfer and
-commits overlap. Without latency it takes about as long: 0.99 of the loop (0.84–1.30) in seven other
-runs of events. Elsewhere one sees the work that the loop does not do:
+commits overlap. Without latency it takes about as long. Elsewhere one sees the work that the loop does
+not do:
 
 - **Node, events.** Of the CPU time of a round (V8's profiler, 40 rounds of 20 × 200 events), 25 % is
   \`JSON.parse\`, 15 % garbage collection, 13 % the decoding of the bodies, 4 % their creation by the
