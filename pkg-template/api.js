@@ -79,8 +79,7 @@ class Client {
   constructor(module, instance, options) {
     this.#module = module;
     this.#options = options;
-    const { get, subscribe } = this.#states.signInError;
-    this.signInError = { get, subscribe };
+    this.signInError = this.#states.signInError;
     this.#begin(instance);
     // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
     this.#locks = new Locks(this.#wasm.store_kind !== "memory");

@@ -1,6 +1,7 @@
 // @ts-check
 // The state in memory that all query objects with the same key share.
 /** @import { DeltaError } from "./errors.js" */
+/** @import { Readable } from "./query-status.js" */
 import { Changes } from "./changes.js";
 import { Value } from "./readable.js";
 import { Status } from "./status.js";
@@ -61,17 +62,27 @@ export class QueryState {
  */
 export class QueryStates {
   /**
-   * The error because of which the user has to sign in, one with claims if there is one.
+   * The readable of the error because of which the user has to sign in, one with claims if there is
+   * one. Its subscribers run when the round has ended: they may call `resume()`.
    *
-   * @type {Value<DeltaError | undefined>}
+   * @type {Readable<DeltaError | undefined>}
    */
-  signInError = new Value(undefined);
+  signInError = {
+    get: () => this.#findSignInError(),
+    subscribe: (run) => {
+      this.#showSignInError();
+      return this.#shownSignInError.subscribe(run);
+    },
+  };
+  /** @type {Value<DeltaError | undefined>} */
+  #shownSignInError = new Value(undefined);
+  #timer;
   #byKey = new Map();
   #used = new Set();
   #collected = new FinalizationRegistry((key) => {
     // A new object may have the key by now.
     if (!this.get(key)) this.#byKey.delete(key);
-    this.#showSignInError();
+    this.#showSignInErrorLater();
   });
 
   get(key) {
@@ -89,13 +100,25 @@ export class QueryStates {
   setUsed(state, isUsed) {
     if (isUsed) this.#used.add(state);
     else this.#used.delete(state);
-    if (state.needsSignIn || this.signInError.get()) this.#showSignInError();
+    if (state.needsSignIn || this.#shownSignInError.get()) this.#showSignInErrorLater();
+  }
+
+  /** Several statuses may change at once: subscribers get the last error only. */
+  #showSignInErrorLater() {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#showSignInError();
+    });
   }
 
   #showSignInError() {
+    const error = this.#findSignInError();
+    if (error !== this.#shownSignInError.get()) this.#shownSignInError.set(error);
+  }
+
+  #findSignInError() {
     const errors = [...this].filter((state) => state.needsSignIn).map(({ status }) => status.get().error);
-    const error = errors.find((error) => error?.claims) ?? errors[0];
-    if (error !== this.signInError.get()) this.signInError.set(error);
+    return errors.find((error) => error?.claims) ?? errors[0];
   }
 
   *[Symbol.iterator]() {

@@ -153,6 +153,7 @@ test("the client says when a sign-in is needed for any of its queries, and prefe
   const contacts = client.orgContacts();
   await assert.rejects(contacts.sync(), { code: "interaction" });
   assert.equal(client.signInError.get(), contacts.status.get().error);
+  await until(() => errors.length === 2);
   assert.deepEqual(errors, [undefined, "interaction"]);
 
   await world.faults({ match: {}, times: null, fault: { name: "claims", until_new_token: true } });
@@ -160,14 +161,55 @@ test("the client says when a sign-in is needed for any of its queries, and prefe
   const users = client.track("/users/delta");
   const refused = await users.sync().catch((error) => error);
   assert.deepEqual([refused.code, client.signInError.get()], ["interaction", refused]);
+  await until(() => errors.length === 3);
   assert.equal(errors.at(-1), CLAIMS);
 
   source = () => world.token({ kind: "delegated" });
   client.resume();
   await until(() => client.signInError.get() === undefined);
   await statusUntil(users, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
-  assert.equal(errors.at(-1), undefined);
+  assert.deepEqual(errors, [undefined, "interaction", CLAIMS, undefined]);
   stop();
+  await client.close();
+});
+
+test("resume() and close() end the wait of all queries at once: no error of another query is shown", async () => {
+  const world = await fake.world({ populate });
+  let isSignedIn = false;
+  const token = async () => {
+    if (isSignedIn) return world.tokens.delegated;
+    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+  };
+  for (const end of ["resume", "close"]) {
+    isSignedIn = false;
+    const client = await open(world, { token });
+    const queries = [client.orgContacts(), client.track("/users/delta")];
+    await Promise.allSettled(queries.map((query) => query.sync()));
+    const errors = [];
+    client.signInError.subscribe((error) => errors.push(error?.code));
+    isSignedIn = true;
+    await client[end]();
+    await until(() => errors.length === 2);
+    assert.deepEqual(errors, ["interaction", undefined], end);
+    await client.close();
+    assert.equal(errors.length, 2);
+  }
+});
+
+test("a subscriber of signInError may call resume() at once", async () => {
+  const world = await fake.world({ populate });
+  let calls = 0;
+  const token = async () => {
+    calls += 1;
+    if (calls > 1) return world.tokens.delegated;
+    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+  };
+  const client = await open(world, { token });
+  const contacts = client.orgContacts();
+  client.signInError.subscribe((error) => error && client.resume());
+  await assert.rejects(contacts.sync(), { code: "interaction" });
+  await statusUntil(contacts, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
+  assert.equal(client.signInError.get(), undefined);
   await client.close();
 });
 
