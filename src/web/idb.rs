@@ -9,6 +9,7 @@ use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
 
 use super::in_flight::Running;
@@ -69,6 +70,19 @@ impl Transaction {
     /// One of its object stores.
     pub fn store(&self, name: &str) -> IdbResult<IdbObjectStore> {
         self.raw.object_store(name)
+    }
+
+    /// Waits for one of its requests and returns the result. If an earlier request has aborted the
+    /// transaction, fails with the error of that one.
+    pub async fn result(&self, request: &IdbRequest) -> IdbResult<JsValue> {
+        succeeded(request).await.map_err(|failure| self.raw.error().map_or(failure, Into::into))
+    }
+
+    /// Lets it end without waiting. It is in flight until then.
+    pub fn end_later(self) {
+        spawn_local(async move {
+            let _ = self.end().await;
+        });
     }
 
     /// Waits until it is complete. Fails with the reason of an abort.

@@ -260,10 +260,12 @@ impl Connection {
         Transaction::begin(&self.database.borrow(), stores, mode, self.transactions.begin(mode))
     }
 
-    /// Waits for its request only: the transaction ends later.
+    /// Waits for its request only. The transaction ends later.
     async fn load(&self, key: &str) -> IdbResult<JsValue> {
         let transaction = self.begin(MIRROR, READ)?;
-        succeeded(&transaction.store(STATE)?.get(&key.into())?).await
+        let state = transaction.result(&transaction.store(STATE)?.get(&key.into())?).await?;
+        transaction.end_later();
+        Ok(state)
     }
 
     async fn rows(&self, key: &str, ids: &[&str]) -> IdbResult<Vec<JsValue>> {
@@ -274,8 +276,9 @@ impl Connection {
             ids.iter().map(|id| items.get(&row_key(&key, id))).collect::<IdbResult<_>>()?;
         // Requests succeed in the order in which they were issued.
         if let Some(last) = requests.last() {
-            succeeded(last).await?;
+            transaction.result(last).await?;
         }
+        transaction.end_later();
         requests.iter().map(|request| request.result()).collect()
     }
 

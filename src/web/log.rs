@@ -1,5 +1,5 @@
 //! The entries of the caller's `log`: one for each round, and one for each failed request. They
-//! contain no token and no query string.
+//! contain no token; only a message may contain a part of a link.
 
 use serde::Serialize;
 use serde_wasm_bindgen::preserve;

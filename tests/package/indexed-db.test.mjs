@@ -69,6 +69,39 @@ for (const [browser, failure] of Object.entries(connectionErrors)) {
   });
 }
 
+test("a read that fails because the connection is lost is repeated on a new connection, whichever request failed", async () => {
+  const world = await fake.world({ populate });
+  const client = await openClient(world);
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  await contacts.reset();
+  const { get } = globalThis.IDBObjectStore.prototype;
+  let failures = 0;
+  let opened = 0;
+  globalThis.IDBObjectStore.prototype.get = function (key) {
+    // The first of the requests for the rows of a page.
+    if (this.name !== "items" || failures > 0) return get.call(this, key);
+    failures += 1;
+    const operation = () => {
+      throw connectionErrors["Safari in the background"]();
+    };
+    return this.transaction._execRequestAsync({ source: this, operation });
+  };
+  globalThis.IDBFactory.prototype.open = function (...values) {
+    opened += 1;
+    return open.apply(this, values);
+  };
+  try {
+    const { outcome, retries } = await contacts.sync();
+    assert.deepEqual([outcome, retries, failures, opened], ["complete", 0, 1, 1]);
+    assert.equal(await contacts.count(), 30);
+  } finally {
+    globalThis.IDBObjectStore.prototype.get = get;
+    globalThis.IDBFactory.prototype.open = open;
+  }
+  await client.close();
+});
+
 test("a commit that completed when its connection broke is not a conflict with another tab", async () => {
   const world = await fake.world({ populate });
   const client = await openClient(world);
