@@ -1,7 +1,7 @@
 // @ts-check
 // Describes the status of a query for a user. Of an error it uses only `code` and `retryAt`.
 /** @import { Sentences, SentenceValues } from "./describe.js" */
-import { badRequest, typeOf } from "./error.js";
+import { badRequest, report, typeOf } from "./error.js";
 
 /** @type {Sentences} */
 export const english = {
@@ -92,8 +92,12 @@ export function description(status, options) {
     subscribe(run) {
       let shown;
       const update = () => {
-        const text = get();
-        if (text !== shown) run((shown = text));
+        try {
+          const text = get();
+          if (text !== shown) run((shown = text));
+        } catch (error) {
+          report(error);
+        }
       };
       const stop = status.subscribe(update);
       /** @type {any} */

@@ -53,7 +53,8 @@ export function useDelta<T>(
 
 /**
  * Returns a ref with the value of a readable, such as `client.signInError` or the `description()`
- * of a status, until the component or effect scope ends. Undefined without a readable.
+ * of a status, until the component or effect scope ends. Undefined without a readable. On a server
+ * it has the current value.
  *
  * @example
  *   const signInError = useReadable(() => client.value?.signInError);

@@ -53,7 +53,9 @@ export function useReadable(readable) {
   let stop = () => {};
   const follow = (next) => {
     stop();
-    value.value = undefined;
+    value.value = next?.get();
+    // A server renders the current value.
+    if (typeof document === "undefined") return;
     stop = next?.subscribe((current) => (value.value = current)) ?? (() => {});
   };
   watch(() => toValue(readable), follow, { immediate: true });

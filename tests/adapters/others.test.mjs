@@ -110,6 +110,20 @@ inPage("Vue: a ref follows a readable until the component is unmounted", async (
   assert.deepEqual(await subscribers(), [0, 0]);
 });
 
+test("Vue: on a server a ref has the current value, and nothing is subscribed", async () => {
+  const { createSSRApp } = await import("vue");
+  const { renderToString } = await import("vue/server-renderer");
+  const { useReadable } = await import("deltalink/vue");
+  const readable = { get: () => "now", subscribe: () => assert.fail("subscribed on a server") };
+  const app = createSSRApp({
+    setup() {
+      const value = useReadable(readable);
+      return () => value.value;
+    },
+  });
+  assert.equal(await renderToString(app), "now");
+});
+
 inPage("TanStack DB: a collection has the items, and its changes have the previous values", async (page) => {
   await page.evaluate(async () => {
     const { createCollection, deltaCollectionOptions } = window;

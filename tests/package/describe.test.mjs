@@ -160,6 +160,27 @@ test("a subscribed description changes with the status and as time passes, until
   assert.equal(texts.length, 4);
 });
 
+test("a sentence that throws is reported, and does not end the description", async (context) => {
+  const timers = fakeTimers(context, NOW);
+  const reported = context.mock.method(console, "error", () => {});
+  const status = {
+    get: () => ({ phase: "idle", lastSyncedAt: at(0) }),
+    subscribe: (run) => (run(), () => {}),
+  };
+  let isBroken = true;
+  const idle = ({ since }) => {
+    if (isBroken) throw new Error("no such word");
+    return `As of ${since}.`;
+  };
+  const texts = [];
+  const stop = description(status, { sentences: { idle } }).subscribe((text) => texts.push(text));
+  assert.equal(reported.mock.calls[0].arguments[0].message, "no such word");
+  isBroken = false;
+  timers.tick(1000);
+  assert.deepEqual(texts, ["As of now."]);
+  stop();
+});
+
 test("a description of a failed round has no message, id, link or token", async () => {
   const graph = await fakeGraph({ populate: { users: 3 } });
   const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
