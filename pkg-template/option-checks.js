@@ -60,6 +60,8 @@ export const checkClassNames = (options, names, owner) => checkNames(options, [.
 
 /** Refuses names of options that are not in `names`, those of `owner`. */
 export function checkNames(options, names, owner) {
+  if (options !== undefined && (options === null || typeof options !== "object"))
+    throw badRequest(`the options of ${owner} must be an object, got ${typeOf(options)}`);
   const other = Object.keys(options ?? {}).find((name) => !names.includes(name));
   if (other === undefined) return;
   throw badRequest(`options.${other} is not an option of ${owner}: the options are ${names.join(", ")}`);

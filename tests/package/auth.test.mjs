@@ -208,11 +208,17 @@ test("invalid options are refused at once", () => {
       { tenant: "t", clientId: 5, secret: "s" },
       /options\.clientId .* must be a non-empty string, got a number/,
     ],
-    [{ tenant: "t", clientId: "c" }, /either options\.secret or options\.assertion/],
+    [{ tenant: "t", clientId: "c" }, /either options\.secret or options\.assertion, got neither/],
     [
       { tenant: "t", clientId: "c", secret: "s", assertion: "a" },
-      /either options\.secret or options\.assertion/,
+      /either options\.secret or options\.assertion, got both/,
     ],
+    [
+      { tenantId: "t", clientId: "c", secret: "s" },
+      /^options\.tenantId is not an option of clientCredentials\(\): the options are tenant, clientId, /,
+    ],
+    ["a secret", /^the options of clientCredentials\(\) must be an object, got a string$/],
+    [null, /^the options of clientCredentials\(\) must be an object, got null$/],
   ]) {
     assert.throws(
       () => clientCredentials(options),

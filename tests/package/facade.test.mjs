@@ -6,6 +6,7 @@ import { fromMsal } from "deltalink/msal";
 import { requestsOf, startFake } from "../fake.mjs";
 import { event } from "../wait.mjs";
 import { open } from "./kit.mjs";
+import { MemoryStore } from "./memory-store.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -195,6 +196,14 @@ async function storeAfterPage(world) {
   await client.close();
   return { ...store, commit: async () => true };
 }
+
+test("without a store a host without IndexedDB is named before the account that a store would need", async () => {
+  await assert.rejects(openDelta({ token: () => "t" }), {
+    code: "store",
+    message: /^this host has no IndexedDB, or refuses it here/,
+  });
+  await assert.rejects(openDelta({ token: () => "t", store: new MemoryStore() }), { code: "account" });
+});
 
 test('a store of the caller that fails or returns invalid values leads to the code "store"', async () => {
   const world = await fake.world({ populate });

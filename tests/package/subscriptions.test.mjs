@@ -360,6 +360,7 @@ test("wrong options are refused when the subscription is described, without thei
     [{ resource: "contacts" }, /no notifications for options\.resource .*poll it/],
     [{ resource: "devices", lifetime: DAY }, /options\.changeType/],
     [{ lifetime: -1 }, /options\.lifetime/],
+    [{ notificationURL: "x" }, /^options\.notificationURL is not an option of subscriptions\(\)/],
   ])
     assert.throws(() => describe(changes), { code: "bad-request", message });
   assert.throws(() => subscriptions(), { code: "bad-request" });

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
+import { fakeGraph } from "deltalink/testing";
 import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
-import { delayed, event } from "../wait.mjs";
+import { delayed, event, fakeTimers } from "../wait.mjs";
 import { fileStore } from "./documented.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
+import { MemoryStore } from "./memory-store.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -48,6 +50,40 @@ test("the end of a throttle survives a reload and is shared by the queries of it
   assert.deepEqual(early, []);
   await second.close();
   await rm(folder, { recursive: true });
+});
+
+test("from the second round on, the throttle time is read together with the record", async (context) => {
+  const timers = fakeTimers(context, Date.now());
+  const graph = await fakeGraph({ populate: { users: 3 } });
+  const store = new MemoryStore();
+  const load = store.load.bind(store);
+  let pending = 0;
+  let together = 0;
+  let failures = 0;
+  store.load = async (key) => {
+    pending += 1;
+    together = Math.max(together, pending);
+    await undefined;
+    pending -= 1;
+    if (failures && key.includes(" | not before | ")) {
+      failures -= 1;
+      throw new Error("the disk is busy");
+    }
+    return load(key);
+  };
+  const { fetch, token } = graph;
+  const client = await openDelta({ fetch, token, store, account: "a", retry: { base: 1 } });
+  const users = client.track("/users/delta");
+  await users.sync();
+  assert.equal(together, 1, "the first token decides about the scope");
+  timers.tick(2000);
+  await users.sync();
+  assert.equal(together, 2);
+  timers.tick(2000);
+  failures = 1;
+  await users.sync();
+  assert.equal(failures, 0, "the request has read it again");
+  await client.close();
 });
 
 test("the longer of two concurrent throttles is stored", async () => {

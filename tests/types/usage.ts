@@ -14,6 +14,7 @@ import type {
   EventQuery,
   EventsOptions,
   LogEntry,
+  MirrorOption,
   OrgContact,
   OrgContactsOptions,
   Page,
@@ -240,7 +241,15 @@ export async function queries(): Promise<void> {
     client.orgContacts(contactOptions),
     client.track<{ id: string }>("/users/delta", trackOptions),
   ];
-  void fromVariables;
+  const feedOptions: TrackOptions & MirrorOption = { mirror: Math.random() > 0.5 };
+  const eitherTyped = client.track<{ id: string }>("/users/delta", feedOptions);
+  same<typeof eitherTyped, DeltaQuery<{ id: string }> | DeltaFeed<{ id: string }>>(true);
+  const newest = client
+    .callRecordings({ organizer: "o" })
+    .view({ orderBy: "createdDateTime", descending: true });
+  const claims: string | undefined = client.signInError.get()?.claims;
+  const stopSignIn: () => void = client.signInError.subscribe((error) => void error?.code);
+  void [fromVariables, newest, claims, stopSignIn];
   const mirror: boolean = Math.random() > 0.5;
   const either = client.orgContacts({ mirror });
   same<typeof either, DeltaQuery<OrgContact> | DeltaFeed<OrgContact>>(true);
