@@ -2,8 +2,8 @@ import type { DeltaErrorCode } from "./errors.js";
 import type { RoundReport } from "./rounds.js";
 
 /**
- * An entry of `options.log`. It contains no token, no query string and no item. Minor versions may
- * add events.
+ * An entry of `options.log`. It contains no token and no item, and only a `message` may contain a
+ * part of a link. Minor versions may add events.
  */
 export type LogEntry = RoundLogEntry | RequestLogEntry;
 
@@ -29,8 +29,8 @@ export interface RoundLogEntry extends LogBase {
   /** The code of the error that ended the round. */
   code?: DeltaErrorCode;
   /**
-   * The message of this error: what was wrong, and what to do. It may contain names and ids, and
-   * the origin and path of a link to another server.
+   * The message of this error: what was wrong, and what to do. It may quote what Graph or the token
+   * source says, with names and ids, without words of 40 or more characters.
    */
   message?: string;
 }

@@ -274,11 +274,11 @@ export class View {
     if (this.#isClosed)
       throw new DeltaError("this view is closed; make a new one with view()", { code: "closed" });
     const entry = (state) => run(state);
-    this.#subscribers.add(entry);
-    if (this.#subscribers.size === 1) {
+    if (!this.#subscribers.size) {
       this.#rows.add(this);
       if (this.#rows.isReady) this.#attempt(() => this.#build());
     }
+    this.#subscribers.add(entry);
     this.#call(entry);
     return () => {
       if (!this.#subscribers.delete(entry) || this.#subscribers.size) return;
