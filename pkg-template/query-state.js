@@ -105,7 +105,8 @@ export class QueryStates {
 
   /** Several statuses may change at once: subscribers get the last error only. */
   #showSignInErrorLater() {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#showSignInError();
     });

@@ -249,7 +249,7 @@ export async function queries(): Promise<void> {
     .view({ orderBy: "createdDateTime", descending: true });
   const claims: string | undefined = client.signInError.get()?.claims;
   const stopSignIn: () => void = client.signInError.subscribe((error) => void error?.code);
-  void [fromVariables, newest, claims, stopSignIn];
+  void [fromVariables, eitherTyped, newest, claims, stopSignIn];
   const mirror: boolean = Math.random() > 0.5;
   const either = client.orgContacts({ mirror });
   same<typeof either, DeltaQuery<OrgContact> | DeltaFeed<OrgContact>>(true);
