@@ -42,7 +42,7 @@ export const english = {
   "failed-conflict": "Another tab has changed the same data. Try again.",
   "failed-account": "No account is selected.",
   "failed-closed": "No longer updated.",
-  "failed-wasm": "A part of the app could not be loaded. Reload the page.",
+  "failed-wasm": "A part of the app could not be loaded. Check the connection, then reload the page.",
   "failed-internal": "Something unexpected went wrong. Try again.",
   last: "Last updated {since}.",
   next: "Next attempt {next}.",
