@@ -1,6 +1,6 @@
 //! Remembers which versions of items a round has received, to detect pages that bring nothing new.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use super::known_ids::hash;
 
@@ -10,7 +10,7 @@ const CAPACITY: usize = 1 << 15;
 /// Hashes of the item versions that a round received most recently.
 #[derive(Clone, Debug, Default)]
 pub struct RecentVersions {
-    hashes: HashSet<u64>,
+    hashes: FxHashSet<u64>,
 }
 
 impl RecentVersions {
