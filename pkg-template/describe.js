@@ -72,7 +72,7 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
   };
   // Later versions of the package may add phases, reasons and codes.
   const parts = [sentenceFor(namesOf(status).find(templateOf))];
-  if (phase === "failed" || phase === "needs-auth") {
+  if (phase === "failed" || phase === "needs-auth" || status.waitReason === "offline") {
     if (values.since) parts.push(sentenceFor("last"));
     if (values.next) parts.push(sentenceFor("next"));
   }

@@ -255,7 +255,7 @@ class LiveQuery {
       case "synced":
         return this.#settle(action.isLocal);
       case "show":
-        return this.#query.state.status.showPlan(action.isFollowing, action.nextRoundAt);
+        return this.#query.state.status.showPlan(action);
     }
     return undefined;
   }
@@ -264,7 +264,7 @@ class LiveQuery {
     this.leave();
     this.#unsubscribe();
     this.#round?.stop(false);
-    this.#query.state.status.showPlan(false, undefined);
+    this.#query.state.status.showPlan({ isFollowing: false, isOffline: false });
     for (const { reject } of this.#waiting.splice(0)) reject(closed());
   }
 

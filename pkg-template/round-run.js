@@ -93,9 +93,9 @@ export class RoundRun {
     // Other tabs would wait for a frozen tab as long as it holds the lock.
     document?.addEventListener("freeze", loseLock);
     this.#removers.push(() => document?.removeEventListener("freeze", loseLock));
-    const before = status.get();
+    const before = status.base;
     // If another round of this client runs, its status stays.
-    const follow = () => RUNNING.includes(status.get().phase) || status.set({ phase: "following" });
+    const follow = () => RUNNING.includes(status.base.phase) || status.set({ phase: "following" });
     const timer = setTimeout(follow, FOLLOWING_DELAY);
     try {
       const unlock = await locks.acquire(lock, signal, loseLock, this.#stealsLock);
@@ -106,7 +106,7 @@ export class RoundRun {
       this.#unlock = unlock;
     } finally {
       clearTimeout(timer);
-      if (status.get().phase === "following") status.set(before);
+      if (status.base.phase === "following") status.set(before);
     }
   }
 

@@ -6,6 +6,9 @@ import { Value } from "./readable.js";
 /** The phases of a round that runs in this tab. */
 export const RUNNING = ["syncing", "resyncing", "waiting"];
 
+/** The phases in which no round of this tab runs, and the next one may start by itself. */
+const RESTING = ["new", "idle", "following"];
+
 /**
  * The status of a query. The value is the same object until it changes, as `useSyncExternalStore`
  * and Svelte require.
@@ -15,10 +18,12 @@ export const RUNNING = ["syncing", "resyncing", "waiting"];
 export class Status {
   /** @type {QueryStatus} */
   #base = NEW;
-  /** What subscribers get: `#base` with `#nextRoundAt`, if a round is planned. */
+  /** What subscribers get: `#base` with the plan of a live query. */
   #shown;
   /** When the next round of a live query is due. */
   #nextRoundAt;
+  /** Whether a live query cannot start rounds, because the host has no network. */
+  #isOffline = false;
   /** Whether the value is the status of the tab that leads a live query. */
   #isFollowing = false;
 
@@ -27,6 +32,11 @@ export class Status {
     this.#shown = new Value(this.#base, onUse);
     this.get = this.#shown.get;
     this.subscribe = this.#shown.subscribe;
+  }
+
+  /** The status without the plan of a live query. */
+  get base() {
+    return this.#base;
   }
 
   get hasSubscribers() {
@@ -47,17 +57,21 @@ export class Status {
 
   /** Shows the status of the tab that leads a live query. */
   follow(value) {
-    if (RUNNING.includes(this.get().phase)) return;
+    if (RUNNING.includes(this.#base.phase)) return;
     this.#isFollowing = true;
     this.#set(RUNNING.includes(value.phase) ? { ...value, phase: "following" } : value);
   }
 
-  /** Shows when the next round of a live query is due, in milliseconds since 1970. */
-  showPlan(isFollowing, nextRoundAt) {
+  /**
+   * Shows the plan of a live query: when its next round is due, in milliseconds since 1970, and
+   * whether the host has no network.
+   */
+  showPlan({ isFollowing, isOffline, nextRoundAt }) {
     // The tab that ran the round is gone, or this tab leads now.
     const isStale = !isFollowing && this.#isFollowing && this.#base.phase === "following";
     const next = nextRoundAt ?? undefined;
-    if (!isStale && this.#nextRoundAt?.getTime() === next) return;
+    if (!isStale && this.#isOffline === isOffline && this.#nextRoundAt?.getTime() === next) return;
+    this.#isOffline = isOffline;
     this.#nextRoundAt = next === undefined ? undefined : new Date(next);
     this.#set(isStale ? { phase: "idle" } : this.#base);
   }
@@ -71,7 +85,18 @@ export class Status {
     if (this.#base.phase === "idle" && !this.#base.lastSyncedAt) this.#base.phase = "new";
     else if (this.#base.phase === "new" && this.#base.lastSyncedAt) this.#base.phase = "idle";
     const nextRoundAt = this.#nextRoundAt;
-    this.#shown.set(Object.freeze(nextRoundAt ? { ...this.#base, nextRoundAt } : this.#base));
+    const shown = this.#isOffline && RESTING.includes(this.#base.phase) ? this.#offline() : this.#base;
+    this.#shown.set(Object.freeze(nextRoundAt ? { ...shown, nextRoundAt } : shown));
+  }
+
+  /**
+   * Returns the status of a live query without network.
+   *
+   * @returns {QueryStatus}
+   */
+  #offline() {
+    const { lastSyncedAt } = this.#base;
+    return { ...(lastSyncedAt && { lastSyncedAt }), phase: "waiting", waitReason: "offline" };
   }
 
   /** Shows the stored end of the last complete round, in milliseconds since 1970. */

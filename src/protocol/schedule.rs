@@ -170,8 +170,9 @@ pub enum Action {
     StopRound { key: String, finishes_page: bool },
     /// Settle the waiting calls of `syncNow()`. `is_local`: this tab has run the round.
     Synced { key: String, is_local: bool },
-    /// Show in the status when the next round is due, and whether another tab leads.
-    Show { key: String, is_following: bool, next_round_at: Option<Instant> },
+    /// Show in the status when the next round is due, whether another tab leads, and whether the
+    /// host has no network.
+    Show { key: String, is_following: bool, is_offline: bool, next_round_at: Option<Instant> },
     /// Set the timer, which replaces the previous one.
     SetTimer { at: Option<Instant> },
 }

@@ -70,6 +70,10 @@ test("a status is described with its times and counts", () => {
     ],
     [{ phase: "waiting", waitReason: "network" }, "The server cannot be reached."],
     [
+      { phase: "waiting", waitReason: "offline", lastSyncedAt },
+      "This device is offline. The update continues when it is online again. Last updated 5 minutes ago.",
+    ],
+    [
       failed("throttled", { retryAt: at(600) }),
       "The server is busy and asked for a pause. Try again in 10 minutes.",
     ],

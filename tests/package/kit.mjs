@@ -25,3 +25,32 @@ export function statusUntil(query, holds) {
     });
   });
 }
+
+/** Replaces `navigator` and the events of the window by those of a host whose network can be lost. */
+export function fakeNetwork(context, isOnline) {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  const events = new EventTarget();
+  const navigator = { onLine: isOnline };
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: navigator });
+  globalThis.addEventListener = events.addEventListener.bind(events);
+  globalThis.removeEventListener = events.removeEventListener.bind(events);
+  context.after(() => {
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else delete globalThis.navigator;
+  });
+  return {
+    get isOnline() {
+      return navigator.onLine;
+    },
+    set(value) {
+      navigator.onLine = value;
+      events.dispatchEvent(new Event(value ? "online" : "offline"));
+    },
+    /** Removes `onLine`, which some hosts lack. */
+    hide() {
+      delete navigator.onLine;
+    },
+  };
+}

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 import { fakeTimers, until } from "../wait.mjs";
-import { statusUntil } from "./kit.mjs";
+import { fakeNetwork, statusUntil } from "./kit.mjs";
 
 const makeGraph = () => fakeGraph({ populate: { contacts: 5 } });
 const open = (graph, more) =>
@@ -180,6 +180,49 @@ test("failures back off, and the status shows the error and the next attempt", a
   tick(second.nextRoundAt - Date.now());
   assert.equal(factor(await statusUntil(contacts, isResting)), 1);
   await pass(contacts);
+  await client.close();
+});
+
+test("a live query without network waits offline instead of being new, and says so until it is back", async (context) => {
+  const graph = await makeGraph();
+  const network = fakeNetwork(context, false);
+  const { tick } = clock(context);
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  const phases = [];
+  contacts.status.subscribe(({ phase, waitReason }) => phases.push([phase, waitReason].join(" ").trim()));
+  const live = contacts.live();
+  await statusUntil(contacts, ({ waitReason }) => waitReason === "offline");
+  assert.equal(graph.requests().length, 0);
+  network.set(true);
+  await statusUntil(contacts, isResting);
+  network.set(false);
+  const { phase, waitReason, lastSyncedAt } = contacts.status.get();
+  assert.deepEqual([phase, waitReason], ["waiting", "offline"]);
+  assert.ok(lastSyncedAt instanceof Date);
+  // syncNow() runs a round all the same. The status of the round prevails while it runs.
+  await live.syncNow();
+  assert.equal(contacts.status.get().waitReason, "offline");
+  network.set(true);
+  await statusUntil(contacts, isResting);
+  network.set(false);
+  // A tab leaves the query a second after the last handle was stopped.
+  live.stop();
+  tick(1000);
+  assert.equal(contacts.status.get().phase, "idle");
+  assert.deepEqual(
+    phases.filter((phase, index) => phase !== phases[index - 1]),
+    [
+      "new",
+      "waiting offline",
+      "new",
+      "syncing",
+      "idle",
+      "waiting offline",
+      "syncing",
+      "waiting offline",
+    ].concat(["idle", "waiting offline", "idle"]),
+  );
   await client.close();
 });
 

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import { requestsOf, startFake } from "../fake.mjs";
-import { open, quick, statusUntil } from "./kit.mjs";
+import { fakeNetwork, open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -178,20 +178,7 @@ test("after two failures the round requests smaller pages, and reports their siz
 
 test("an offline round has the status offline and ends within its limit", async (t) => {
   const world = await fake.world({ populate });
-  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  t.after(() =>
-    before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator,
-  );
-  let online = false;
-  const listeners = new Set();
-  Object.defineProperty(globalThis, "navigator", {
-    configurable: true,
-    value: {
-      get onLine() {
-        return online;
-      },
-    },
-  });
+  const network = fakeNetwork(t, false);
   const lost = () => Promise.reject(new TypeError("fetch failed"));
   const client = await open(world, { retry: { ...quick, maxWait: 50 }, fetch: lost });
   const error = await client
@@ -204,18 +191,15 @@ test("an offline round has the status offline and ends within its limit", async 
     /this host has no network; the next round continues at the same page once it has one/,
   );
   // Online before the limit is reached: the event of the window ends the wait.
-  globalThis.addEventListener = (name, run) => name === "online" && listeners.add(run);
-  t.after(() => delete globalThis.addEventListener);
   const patient = await open(world, {
     retry: { ...quick, maxWait: 60_000 },
-    fetch: (url, init) => (online ? fetch(url, init) : lost()),
+    fetch: (url, init) => (network.isOnline ? fetch(url, init) : lost()),
   });
   const contacts = patient.orgContacts();
   const done = contacts.sync();
   const waiting = await statusUntil(contacts, ({ phase }) => phase === "waiting");
   assert.equal(waiting.waitReason, "offline");
-  online = true;
-  for (const run of listeners) run();
+  network.set(true);
   const { outcome, waits } = await done;
   assert.equal(outcome, "complete");
   assert.ok(
@@ -223,10 +207,21 @@ test("an offline round has the status offline and ends within its limit", async 
     "the wait ended when the network was back",
   );
   // A host without onLine is not offline.
-  Object.defineProperty(globalThis, "navigator", { configurable: true, value: {} });
+  network.hide();
   const unsure = await open(world, { retry: { ...quick, attempts: 2 }, fetch: lost });
   await assert.rejects(unsure.orgContacts().sync(), { code: "network" });
   for (const one of [client, patient, unsure]) await one.close();
+});
+
+test("the error of a wasm that cannot be loaded names the missing network, if there is none", async (t) => {
+  const { createApi } = await import(new URL("../node_modules/deltalink/api.js", import.meta.url).href);
+  const { openDelta } = createApi(() => Promise.reject(new TypeError("fetch failed")));
+  const messageOf = () => openDelta({}).catch(({ message }) => message);
+  const network = fakeNetwork(t, false);
+  const expected = /^the wasm of deltalink cannot be loaded \(fetch failed\); this host has no network: /;
+  assert.match(await messageOf(), expected);
+  network.set(true);
+  assert.match(await messageOf(), /\(fetch failed\); under a Content-Security-Policy it needs script-src/);
 });
 
 test("a page of 50 MB and an item of 10 MB are stored", async () => {

@@ -111,8 +111,8 @@ const NOTES: Record<string, string> = {
 const isRunning = ({ phase, progress }: QueryStatus): boolean =>
   phase === "syncing" ||
   phase === "resyncing" ||
-  phase === "waiting" ||
-  (phase === "following" && Boolean(progress));
+  // Without progress, a live query waits for the network.
+  ((phase === "waiting" || phase === "following") && Boolean(progress));
 
 interface Options<T> {
   id: ViewId;

@@ -90,7 +90,7 @@ pub(super) struct LiveQuery {
     /// The plan that the followers know; `None` if they must get it again.
     published: Option<Plan>,
     /// The content of the last [`Action::Show`].
-    shown: Option<(bool, Option<Instant>)>,
+    shown: Option<(bool, bool, Option<Instant>)>,
 }
 
 impl LiveQuery {
@@ -452,11 +452,11 @@ impl LiveQuery {
         let leads = matches!(self.role, Role::Leader { .. } | Role::HandingOver { .. });
         let next =
             if leads { self.due_at(tab) } else { self.plan.as_ref().and_then(|(_, plan)| plan.next_at) };
-        let shown = (!leads && self.plan.is_some(), next);
+        let shown = (!leads && self.plan.is_some(), !tab.is_online, next);
         if self.shown != Some(shown) {
             self.shown = Some(shown);
-            let (is_following, next_round_at) = shown;
-            actions.push(Action::Show { key: self.key.clone(), is_following, next_round_at });
+            let (is_following, is_offline, next_round_at) = shown;
+            actions.push(Action::Show { key: self.key.clone(), is_following, is_offline, next_round_at });
         }
     }
 

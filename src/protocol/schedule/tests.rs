@@ -306,6 +306,21 @@ fn without_network_no_round_is_due_until_it_is_back() {
 }
 
 #[test]
+fn the_status_shows_that_the_network_is_lost_and_that_it_is_back() {
+    let show = |actions: &[Action]| {
+        actions.iter().find_map(|action| match action {
+            Action::Show { is_offline, next_round_at, .. } => Some((*is_offline, next_round_at.is_some())),
+            _ => None,
+        })
+    };
+    let mut harness = Harness::alone();
+    harness.end_round(changed());
+    assert_eq!(show(&harness.step(Input::Network { is_online: false })), Some((true, false)));
+    assert_eq!(show(&harness.step(Input::Focus)), None);
+    assert_eq!(show(&harness.step(Input::Network { is_online: true })), Some((false, true)));
+}
+
+#[test]
 fn sync_now_starts_a_round_under_every_condition() {
     let conditions = [Input::Network { is_online: false }, Input::Visibility { is_visible: false }];
     for condition in conditions {

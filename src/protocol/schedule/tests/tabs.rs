@@ -8,7 +8,7 @@ fn a_follower_starts_no_round_and_shows_the_leaders_next_one() {
     assert!(!has_start(&harness.start(QUERY, EVERY, Hidden::Slow)));
     let next_at = Some(harness.now + ms(30_000.0));
     let actions = harness.plan("b", &Plan { next_at, ..plan() });
-    let shown = Action::Show { key: key(), is_following: true, next_round_at: next_at };
+    let shown = Action::Show { key: key(), is_following: true, is_offline: false, next_round_at: next_at };
     assert!(actions.contains(&shown));
 }
 
