@@ -217,12 +217,12 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completed {
     round: u32,
-    scope: Scope,
+    scope: SweepScope,
 }
 
 /// The rows that a sweep looks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Scope {
+pub enum SweepScope {
     /// Rows that a full round did not list.
     Ghosts {
         /// Whether every item of the round had a usable id. Only then is an unlisted item gone.
@@ -253,14 +253,17 @@ impl Completed {
     }
 
     /// The rows to look for.
-    pub fn scope(&self) -> &Scope {
+    pub fn sweep_scope(&self) -> &SweepScope {
         &self.scope
     }
 
     #[cfg(test)]
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn for_tests(round: u32) -> Self {
-        Self { round, scope: Scope::Ghosts { lists_all: true, window: None, missing_masters: Vec::new() } }
+        Self {
+            round,
+            scope: SweepScope::Ghosts { lists_all: true, window: None, missing_masters: Vec::new() },
+        }
     }
 }
 
@@ -424,20 +427,20 @@ impl Record {
     /// Returns the sweep that is still to be done. Only a completed round may sweep.
     pub fn completed(&self) -> Option<Completed> {
         let scope = match self.phase {
-            Phase::Sweeping if self.kind == Kind::Full => Scope::Ghosts {
+            Phase::Sweeping if self.kind == Kind::Full => SweepScope::Ghosts {
                 lists_all: !self.unidentified,
                 window: self.window.as_deref().and_then(Window::parse),
                 missing_masters: self.missing_masters.clone(),
             },
             // An interrupted round has recorded series without receiving all their occurrences.
             Phase::Idle if self.has_changed_series() && self.masters_round <= self.round_number => {
-                Scope::Series {
+                SweepScope::Series {
                     moved: self.moved_series.clone(),
                     unknown: self.unknown_series.clone(),
                     removed: self.removed_series.clone(),
                 }
             }
-            Phase::Idle if self.check_names => Scope::Names,
+            Phase::Idle if self.check_names => SweepScope::Names,
             _ => return None,
         };
         Some(Completed { round: self.round_number, scope })
@@ -462,10 +465,10 @@ impl Record {
     /// Records that a sweep has reached the end of the mirror.
     pub fn swept(&mut self, completed: &Completed) {
         self.sweep_after = None;
-        match completed.scope() {
-            Scope::Ghosts { .. } => self.phase = Phase::Idle,
-            Scope::Series { .. } => self.clear_series(),
-            Scope::Names => self.check_names = false,
+        match completed.sweep_scope() {
+            SweepScope::Ghosts { .. } => self.phase = Phase::Idle,
+            SweepScope::Series { .. } => self.clear_series(),
+            SweepScope::Names => self.check_names = false,
         }
     }
 }
