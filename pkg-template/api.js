@@ -34,10 +34,11 @@ export function createApi(source) {
         globalThis.navigator?.onLine === false
           ? "this host has no network: to start without one, cache deltalink.wasm in the service worker of the app"
           : "under a Content-Security-Policy it needs script-src 'wasm-unsafe-eval'; init(wasm) loads it from another place";
-      throw new DeltaError(
-        `the wasm of deltalink cannot be loaded (${cause?.message ?? cause}); ${advice}`,
-        { code: "wasm", retryable: true, cause },
-      );
+      throw new DeltaError(`the wasm of deltalink cannot be loaded (${cause?.message ?? cause}); ${advice}`, {
+        code: "wasm",
+        retryable: true,
+        cause,
+      });
     });
     return loading;
   }

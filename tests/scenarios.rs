@@ -38,7 +38,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 
-/// The world, its requests and the copy of a consumer.
+/// The world with its clock, and the client whose requests it receives.
 struct Harness {
     world: RefCell<World>,
     now: Cell<u64>,
@@ -172,7 +172,7 @@ async fn run(seed: u64) {
     let mut query = harness.query(&client, &scenario);
     for turn in &scenario.turns {
         turn.edits.iter().for_each(|edit| harness.edit(edit));
-        // Replaces waits of a second.
+        // Removes the waits that throttles ask for.
         let faults = serde_json::to_string(&turn.faults)
             .unwrap()
             .replace("\"0.128\"", "\"0\"")
@@ -243,7 +243,7 @@ async fn run_quarter(quarter: u64) {
 }
 
 #[test]
-async fn after_any_scenario_the_mirror_in_indexed_db_equals_the_tables() {
+async fn after_any_scenario_of_the_first_quarter_the_mirror_equals_the_tables() {
     run_quarter(0).await;
 }
 

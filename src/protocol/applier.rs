@@ -17,7 +17,7 @@ use super::known_ids::KnownIds;
 use super::names::KnownNames;
 use super::query::Query;
 use super::recent::RecentVersions;
-use super::record::{Completed, Record, Scope};
+use super::record::{Completed, Record, SweepScope};
 use super::report::Report;
 use super::series::{SeriesSummary, is_master, is_side_row, missing_masters, named_master, side_row};
 use super::sweep::Sweeper;
@@ -295,8 +295,8 @@ impl<I: Item> PageApplier<I> {
         if after.is_none() {
             self.names_read = Some(KnownNames::default());
         }
-        let finds_nothing =
-            *completed.scope() == Scope::Names && self.names.as_ref().is_some_and(KnownNames::are_unique);
+        let finds_nothing = *completed.sweep_scope() == SweepScope::Names
+            && self.names.as_ref().is_some_and(KnownNames::are_unique);
         finds_nothing.then(SweepSummary::default)
     }
 
@@ -307,7 +307,7 @@ impl<I: Item> PageApplier<I> {
         has_more: bool,
         completed: &Completed,
     ) -> SweepSummary {
-        if *completed.scope() == Scope::Names
+        if *completed.sweep_scope() == SweepScope::Names
             && self.names.is_none()
             && let Some(names) = &mut self.names_read
         {

@@ -23,9 +23,9 @@ pub const CLOUDS: [(&str, &str); 4] = [
 /// Graph's root: an origin and the path of an API version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// `https://host` or `https://host:port`, lower case, without a default port.
+    /// `scheme://host` or `scheme://host:port`, lower case, without a default port.
     origin: String,
-    /// `/v1.0`, without a trailing slash.
+    /// The path, such as `/v1.0`, without a trailing slash.
     path: String,
 }
 
@@ -88,7 +88,7 @@ impl Endpoint {
         &self.origin
     }
 
-    /// Whether this is the root of one of the national clouds.
+    /// Whether the origin is that of one of the national clouds.
     pub fn is_national_cloud(&self) -> bool {
         let mut others = CLOUDS.iter().filter(|(name, _)| *name != "global");
         others.any(|(_, root)| root.strip_suffix("/v1.0") == Some(&self.origin))

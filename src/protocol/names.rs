@@ -12,15 +12,16 @@ pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
     Some((parent, item.get("name")?.as_lowercase()?))
 }
 
-/// The names of all rows of a drive, as hashes: shows whether two rows have the same name, without
-/// reading the mirror. Two names with the same hash count as one; the mirror is then read to check.
+/// The names of all rows of a drive, as hashes: shows whether two rows of a folder have the same
+/// name, without reading the mirror. A name is hashed together with its folder. Two names with the
+/// same hash count as one; the mirror is then read to check.
 #[derive(Clone, Debug, Default)]
 pub struct KnownNames {
-    /// The name of each row, by its id.
+    /// The folder and name of each row, by its id.
     rows: HashMap<u64, u64>,
-    /// How many rows have each name.
+    /// How many rows have each folder and name.
     names: HashMap<u64, u32>,
-    /// How many names have more than one row.
+    /// How many of these have more than one row.
     shared: usize,
 }
 
@@ -47,7 +48,7 @@ impl KnownNames {
         }
     }
 
-    /// Whether no two rows have the same name.
+    /// Whether no two rows of a folder have the same name.
     pub fn are_unique(&self) -> bool {
         self.shared == 0
     }
@@ -64,7 +65,7 @@ pub type Arrival = (u32, u32);
 /// The names of all rows of a drive.
 #[derive(Default)]
 pub struct NameIndex {
-    /// The rows of each name, with their arrival.
+    /// The rows of each folder and name, with their arrival.
     names: HashMap<(String, String), Vec<(String, Arrival)>>,
     /// The rows of each folder, with their arrival.
     children: HashMap<String, Vec<(String, Arrival)>>,

@@ -1,7 +1,8 @@
 //! A query: its first URL, its Prefer header and its key.
 //!
-//! 1. Options that Graph would reject are rejected here, with advice. Parameters in `options.query`
-//!    are sent unchecked.
+//! 1. Options that Graph would reject are rejected here, with advice. Of the parameters in
+//!    `options.query` only the names, the dates of a calendar view and a token for Outlook are
+//!    checked.
 //! 2. Values are percent-encoded, above all the `+` of a time offset: Graph reads a bare `+` as a
 //!    space.
 //! 3. The key contains everything that determines the results: account, root, path, query in
@@ -258,7 +259,7 @@ pub fn key_hash(key: &str) -> String {
     format!("{hash:08x}")
 }
 
-/// Escapes the characters that separate the parts of a key.
+/// Escapes `|`, which separates the parts of a key, and `%`.
 fn escape_key_part(text: &str) -> String {
     text.replace('%', "%25").replace('|', "%7C")
 }

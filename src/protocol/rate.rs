@@ -2,10 +2,10 @@
 //! together (graph-facts 5).
 //!
 //! 1. After a throttle no request of the scope is sent before the time that Graph gave (invariant
-//!    10). A stored time counts only if it was written in the past and is at most a week
-//!    away, because a clock may have been wrong. It is read again a second after the last read, or
-//!    after a wait for other tabs: a read before each request would wait for the commits of the
-//!    store.
+//!    10). A time counts only if it was written in the past and is at most a week later than that,
+//!    because a clock may have been wrong. A request reads the stored time again if the last read
+//!    is a second old, or if it has waited for other tabs: a read before each request would wait
+//!    for the commits of the store.
 //! 2. Concurrency is capped. After a throttle it drops to 1 with jitter, then grows by 1 per
 //!    successful response.
 //! 3. Requests per period are capped at the documented limits. The client does not know what other
@@ -28,9 +28,9 @@ pub enum Workload {
     Other,
 }
 
-/// A stored wait that is longer than a week is ignored.
-const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
-/// The stored throttle time is read again when the last read is older than this.
+/// A throttle of more than a week is ignored: a clock was wrong.
+const MAX_THROTTLE: Duration = Duration::from_millis(7.0 * 86_400_000.0);
+/// The stored throttle time is read again when the last read is this old.
 const MAX_STORED_AGE: Duration = Duration::from_millis(1000.0);
 /// A request that has waited longer for other tabs always reads the stored throttle time again.
 const LONG_WAIT: Duration = Duration::from_millis(20.0);
@@ -176,7 +176,7 @@ impl RateLimiter {
         }
     }
 
-    /// Allows one more concurrent request, after a response that is not a throttle.
+    /// Allows one more concurrent request, after a successful response.
     pub fn raise_limit(&mut self) {
         let (max, ..) = self.workload.limits();
         self.limit = max.min(self.limit + 1);
@@ -218,7 +218,7 @@ impl RateLimiter {
 /// Whether a throttle time was written in the past and is at most a week later than that. If a
 /// clock was set back, the time of writing is in the future.
 fn is_plausible(until: Instant, at: Instant, now: Instant) -> bool {
-    at <= now + MAX_CLOCK_SKEW && until - at <= MAX_STORED_WAIT
+    at <= now + MAX_CLOCK_SKEW && until - at <= MAX_THROTTLE
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const OTHER_VERSION: &str = "it was written by another version of deltalink";
 
 /// The state of a query. Plain data, readable in the browser's developer tools.
 ///
-/// Empty lists and zeros are not stored. Missing counters default to 0.
+/// Most empty lists and zeros are not stored, and a missing one is read as such.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -42,7 +42,8 @@ pub struct Record {
     pub kind: Kind,
     /// The number of full rounds so far.
     pub generation: u32,
-    /// The number of rounds so far. A row carries the number of the round that last received it.
+    /// The number of the running or last round. A row carries that of the round that last received
+    /// it.
     #[serde(rename = "round")]
     pub round_number: u32,
     /// The index of the next page of the running round.
@@ -59,7 +60,7 @@ pub struct Record {
     /// When the last complete full round ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_at: Option<Instant>,
-    /// When Graph asked for full rounds since the last complete round.
+    /// When Graph required full rounds, by resets or refusals, since the last complete round.
     #[serde(rename = "resets", default)]
     pub reset_times: Vec<Instant>,
     /// The window of a rolling calendar that the link belongs to, `start/end`.
@@ -68,7 +69,7 @@ pub struct Record {
     /// The number of items in the mirror, or `None` if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// Series masters that occurrences of this round name and the round has not received.
+    /// Series masters that the round has not received, although its occurrences name them.
     #[serde(rename = "masters", default, skip_serializing_if = "Vec::is_empty")]
     pub awaited_masters: Vec<String>,
     /// Series masters that could not be fetched: the next round requests them again.
@@ -78,7 +79,8 @@ pub struct Record {
     /// dates than before: occurrences that the round did not receive are to be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_series: Vec<String>,
-    /// Series masters that the round received and that were not stored before.
+    /// Series masters that the round received and whose series may have moved: masters that were
+    /// not stored before, and late ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_series: Vec<String>,
     /// Series masters that earlier rounds could not fetch. Their occurrences may be newer than
@@ -92,7 +94,7 @@ pub struct Record {
     /// Series masters that the round removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_series: Vec<String>,
-    /// Whether the next round lists everything, because a series may have moved.
+    /// Whether a later round has to list everything, because this one may have missed changes.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist: bool,
     /// Whether the running full round must be followed by another full round.
@@ -205,7 +207,7 @@ impl From<Fallback> for u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It lists everything; an item that it does not list is gone.
+    /// It begins at the query itself and lists everything.
     Full,
     /// It lists changes.
     Incremental,
@@ -215,12 +217,12 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completed {
     round: u32,
-    scope: Scope,
+    scope: SweepScope,
 }
 
 /// The rows that a sweep looks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Scope {
+pub enum SweepScope {
     /// Rows that a full round did not list.
     Ghosts {
         /// Whether every item of the round had a usable id. Only then is an unlisted item gone.
@@ -230,8 +232,8 @@ pub enum Scope {
         /// Series masters that the round could not fetch: their earlier copies stay.
         missing_masters: Vec<String>,
     },
-    /// Occurrences of series whose masters an incremental round received, and that it did not
-    /// receive themselves.
+    /// Occurrences that an incremental round did not receive, although it received the masters of
+    /// their series.
     Series {
         /// Masters of series that take place on other dates than before.
         moved: Vec<String>,
@@ -251,21 +253,24 @@ impl Completed {
     }
 
     /// The rows to look for.
-    pub fn scope(&self) -> &Scope {
+    pub fn sweep_scope(&self) -> &SweepScope {
         &self.scope
     }
 
     #[cfg(test)]
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn for_tests(round: u32) -> Self {
-        Self { round, scope: Scope::Ghosts { lists_all: true, window: None, missing_masters: Vec::new() } }
+        Self {
+            round,
+            scope: SweepScope::Ghosts { lists_all: true, window: None, missing_masters: Vec::new() },
+        }
     }
 }
 
 impl Record {
     /// Reads a stored record. It comes from a store that others can write, so every field is
-    /// checked. The error is a sentence about the record that names a field and never repeats its
-    /// content.
+    /// checked. The error is a sentence about the record. It may name a field, and never repeats
+    /// its content.
     pub fn read<'de, D: Deserializer<'de>>(stored: D) -> Result<Self, String> {
         let record = Self::deserialize(stored).map_err(|error| explain(&error.to_string()))?;
         let has_link = record.link.as_ref().is_some_and(|link| !link.is_empty());
@@ -422,20 +427,20 @@ impl Record {
     /// Returns the sweep that is still to be done. Only a completed round may sweep.
     pub fn completed(&self) -> Option<Completed> {
         let scope = match self.phase {
-            Phase::Sweeping if self.kind == Kind::Full => Scope::Ghosts {
+            Phase::Sweeping if self.kind == Kind::Full => SweepScope::Ghosts {
                 lists_all: !self.unidentified,
                 window: self.window.as_deref().and_then(Window::parse),
                 missing_masters: self.missing_masters.clone(),
             },
             // An interrupted round has recorded series without receiving all their occurrences.
             Phase::Idle if self.has_changed_series() && self.masters_round <= self.round_number => {
-                Scope::Series {
+                SweepScope::Series {
                     moved: self.moved_series.clone(),
                     unknown: self.unknown_series.clone(),
                     removed: self.removed_series.clone(),
                 }
             }
-            Phase::Idle if self.check_names => Scope::Names,
+            Phase::Idle if self.check_names => SweepScope::Names,
             _ => return None,
         };
         Some(Completed { round: self.round_number, scope })
@@ -460,10 +465,10 @@ impl Record {
     /// Records that a sweep has reached the end of the mirror.
     pub fn swept(&mut self, completed: &Completed) {
         self.sweep_after = None;
-        match completed.scope() {
-            Scope::Ghosts { .. } => self.phase = Phase::Idle,
-            Scope::Series { .. } => self.clear_series(),
-            Scope::Names => self.check_names = false,
+        match completed.sweep_scope() {
+            SweepScope::Ghosts { .. } => self.phase = Phase::Idle,
+            SweepScope::Series { .. } => self.clear_series(),
+            SweepScope::Names => self.check_names = false,
         }
     }
 }

@@ -10,8 +10,8 @@ pub const MIN_TOKEN_LENGTH: usize = 40;
 /// Shorter values of a link's parameters stay: they may be numbers that occur in any text.
 const MIN_VALUE_LENGTH: usize = 8;
 
-/// Returns at most `max` characters of a foreign text, without any word that may be part of a link
-/// or a token.
+/// Returns at most `max` characters of a text from outside, without words of at least
+/// [`MIN_TOKEN_LENGTH`]: they may be parts of links or tokens.
 ///
 /// Words are removed before the text is cut: the beginning of a token is as secret as its end.
 pub fn redact(text: &str, max: usize) -> String {

@@ -129,7 +129,7 @@ const FILES: Resource = Resource {
 };
 const MESSAGE_OPTIONS: &[&str] = &["select", "top", "expand", "filter", "orderby"];
 
-/// Every documented kind.
+/// Every kind of Graph's reference, and some that only its metadata has.
 pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "event",

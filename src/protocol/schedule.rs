@@ -13,7 +13,7 @@
 //! 3. While all tabs are hidden, the interval is at least 10 times `every`, or no round is due if
 //!    all of them ask for a pause.
 //! 4. The interval is `every` again after a change, a call of `syncNow()`, focus, a tab that
-//!    becomes visible, a new tab, and when the network is back.
+//!    becomes visible or is no longer frozen, a new tab, and when the network is back.
 //! 5. After a failure the interval is at least `every`, doubled with each consecutive failure, up
 //!    to 15 minutes or `every`. A throttled query waits until Graph allows the next request.
 //! 6. No round is due while the host has no network, nor after the user was asked to sign in, until
@@ -23,8 +23,8 @@
 //! 8. A timer shows that the machine was asleep if the time since it was set exceeds both twice its
 //!    delay and two minutes. All rounds are due then.
 //! 9. A follower asks whether the leader is alive when the leader's next round is due, when its own
-//!    tab becomes visible, and when its user calls `syncNow()`. If no message arrives in 3 seconds,
-//!    it steals the lock.
+//!    tab becomes visible, and when `syncNow()` is called in it. If no message arrives in 3
+//!    seconds, it steals the lock.
 //! 10. A leader asks tabs that were silent for three rounds whether they still run, and ignores
 //!     those that do not respond.
 //! 11. A hidden leader hands over to a visible tab, after the current page of its round.
@@ -55,7 +55,7 @@ const MIN_SLEEP: Duration = Duration::from_millis(120_000.0);
 pub struct LiveOptions {
     /// The time between two rounds.
     pub every: Duration,
-    /// The behavior while the tab is hidden.
+    /// The behavior while all tabs are hidden.
     pub hidden: Hidden,
 }
 
@@ -110,7 +110,7 @@ pub struct RoundEnd {
     pub has_changes: bool,
     /// The code of the error that ended it.
     pub error: Option<String>,
-    /// When Graph allows the next request, if it has throttled this one.
+    /// When Graph allows the next request, if it has throttled the round.
     pub retry_at: Option<Instant>,
 }
 

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use super::change::{Change, PageEffects, Reason, Row, SweepSummary};
 use super::item::Item;
 use super::names::{Displaced, NameIndex};
-use super::record::{Completed, Scope};
+use super::record::{Completed, SweepScope};
 use super::relation;
 use super::series::{is_outside, is_side_row, master_of, side_row};
 
@@ -45,14 +45,14 @@ impl<I: Item> Sweeper<I> {
     ) -> (PageEffects<I>, SweepSummary) {
         let after = if has_more { rows.last().map(|(id, _)| id.clone()) } else { None };
         let (mut has_to_reread, mut has_to_relist) = (false, false);
-        let effects = match completed.scope() {
-            Scope::Ghosts { .. } => ghosts(rows, completed),
-            Scope::Series { .. } => {
+        let effects = match completed.sweep_scope() {
+            SweepScope::Ghosts { .. } => ghosts(rows, completed),
+            SweepScope::Series { .. } => {
                 let effects;
                 (effects, has_to_relist) = moved_series(rows, completed);
                 effects
             }
-            Scope::Names => {
+            SweepScope::Names => {
                 let names = self.sweep_names(rows, has_more);
                 (has_to_reread, has_to_relist) = (names.has_to_reread, names.has_to_relist);
                 names.effects
@@ -115,7 +115,9 @@ fn remove<I>(effects: &mut PageEffects<I>, id: String, row: Row<I>, reason: Reas
 /// Removes ghosts and publishes the staged relationship sets.
 fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
     let mut effects = PageEffects::default();
-    let Scope::Ghosts { lists_all, window, missing_masters } = completed.scope() else { return effects };
+    let SweepScope::Ghosts { lists_all, window, missing_masters } = completed.sweep_scope() else {
+        return effects;
+    };
     let kept: HashSet<String> = missing_masters.iter().map(|id| side_row(id)).collect();
     for (id, row) in rows {
         if row.round != completed.round() {
@@ -151,7 +153,9 @@ fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEf
 fn moved_series<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> (PageEffects<I>, bool) {
     let mut effects = PageEffects::default();
     let mut has_to_relist = false;
-    let Scope::Series { moved, unknown, removed } = completed.scope() else { return (effects, false) };
+    let SweepScope::Series { moved, unknown, removed } = completed.sweep_scope() else {
+        return (effects, false);
+    };
     for (id, row) in rows {
         let Some(master) = master_of(&row.item) else { continue };
         let is_received = row.round == completed.round();

@@ -1,7 +1,7 @@
 //! The exported types. `pkg-template/api.js` wraps them; users never see them.
 //!
-//! Every method is a plain function that returns a promise: an exported `async fn(&self)` would
-//! hold a borrow over every await, and `free()` or a second call would throw.
+//! A method that waits is a plain function that returns a promise: an exported `async fn(&self)`
+//! would hold a borrow over every await, and `free()` or a second call would throw.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -69,7 +69,7 @@ impl Client {
         self.store_option.as_string().unwrap_or_else(|| "custom".to_owned())
     }
 
-    /// The account, as its keys name it.
+    /// The account; `memory` for a store in memory without one.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn account(&self) -> String {
         self.session.account.clone()
@@ -131,7 +131,7 @@ impl Client {
         self.session.tokens.signed_in();
     }
 
-    /// Ends the client, once the commits that have begun are done.
+    /// Ends the client, and closes the store once the commits that have begun are done.
     #[wasm_bindgen(skip_typescript)]
     pub fn close(&self) -> Promise {
         let session = self.end();
@@ -145,7 +145,7 @@ impl Client {
         })
     }
 
-    /// Ends the client and deletes the stored state of its account, once the commits that have
+    /// Ends the client, and deletes the stored state of its account once the commits that have
     /// begun are done.
     #[wasm_bindgen(skip_typescript)]
     pub fn forget(&self) -> Promise {
@@ -339,9 +339,9 @@ impl Query {
         }
     }
 
-    /// Makes a round that begins with the first call of its handle and ends when `signal` fires.
-    /// `has_consumer` is false if its pages are only applied to the mirror; `window` is today's
-    /// rolling window as `start/end`.
+    /// Makes a round that begins with the first `next()` or `leave()` of its handle and ends when
+    /// `signal` fires. `has_consumer` is false if its pages are only applied to the mirror;
+    /// `window` is today's rolling window as `start/end`.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(
         &self,
@@ -477,7 +477,7 @@ impl Query {
         })
     }
 
-    /// Whether its items are events, whose occurrences can be completed.
+    /// Whether it has a mirror of events, whose occurrences can be completed.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_series(&self) -> bool {
         self.query.masters_path.is_some()
@@ -499,7 +499,7 @@ impl Query {
     }
 }
 
-/// A round. Its task begins with the first call.
+/// A round. Its task begins with the first call of `next()` or `leave()`.
 #[wasm_bindgen(skip_typescript)]
 pub struct RoundHandle {
     round: Rc<RefCell<Round>>,

@@ -1,4 +1,4 @@
-//! Counts work in flight, such as commits and transactions, so that others can wait for its end.
+//! Tracks work in flight, such as commits and transactions, so that others can wait for its end.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -95,7 +95,7 @@ pub fn page_to_js(
     series: Option<&[String]>,
     has_mirror: bool,
 ) -> JsValue {
-    // A removal without `old` is of an item that the mirror never had.
+    // A removal without `old` is of an item that the mirror does not have.
     let is_unchanged = |change: &Change<Json>| {
         matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. })
     };

@@ -63,7 +63,7 @@ pub struct Script {
     names: Option<(String, KnownNames)>,
     /// The `Retry-After` of all refusals.
     pub retry_after: Option<String>,
-    /// The process ends before this step.
+    /// The process ends after this many steps.
     pub crash_at: Option<u32>,
 }
 

@@ -258,12 +258,12 @@ test("after a throttle, a query that waits for the request of another query has 
   await client.close();
 });
 
-test("if all attempts were throttled, the message says so and the error has the time of the next one", async () => {
+test("if the last attempt was throttled, the message says so and the error has the time of the next one", async () => {
   const { graph, client, users } = await openLogged({ retry: { ...quick, attempts: 2 } });
   graph.fault("throttle", { times: Infinity });
   const error = await users.sync().catch((error) => error);
   assert.equal(error.code, "throttled");
-  assert.match(error.message, /: all 2 attempts were throttled \(options\.retry\.attempts\); the next round/);
+  assert.match(error.message, /: the last of 2 attempts was throttled \(options\.retry\.attempts\); the/);
   assert.doesNotMatch(error.message, /longer wait/);
   assert.ok(error.retryAt instanceof Date);
   await client.close();

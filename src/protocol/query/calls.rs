@@ -1,4 +1,5 @@
-//! Checks the options of `events()`, `orgContacts()` and `callRecordings()`.
+//! Makes the queries of `events()`, `orgContacts()` and `callRecordings()`, and checks their
+//! options.
 
 use super::builder::{MAX_WINDOW_DAYS, QueryBuilder, instant, is_printable, too_long};
 use super::options::Options;
@@ -8,7 +9,7 @@ use crate::protocol::redact::quote;
 use crate::protocol::resource;
 use crate::protocol::time::format_iso;
 
-/// Checks the options of `events()`.
+/// Makes a query of `events()`, and checks its options.
 pub fn events(options: Options) -> Result<Query> {
     let owner = owner(options.user.as_deref())?;
     let calendar = match options.calendar.as_deref() {
@@ -43,12 +44,12 @@ pub fn events(options: Options) -> Result<Query> {
     builder.finish(options)
 }
 
-/// Checks the options of `orgContacts()`.
+/// Makes a query of `orgContacts()`, and checks its options.
 pub fn org_contacts(options: Options) -> Result<Query> {
     QueryBuilder::new(resource::named("orgContact"), "/contacts/delta".into()).finish(options)
 }
 
-/// Checks the options of `callRecordings()`.
+/// Makes a query of `callRecordings()`, and checks its options.
 pub fn call_recordings(options: Options) -> Result<Query> {
     let organizer = options.organizer.as_deref().unwrap_or_default();
     if organizer.is_empty() {

@@ -78,7 +78,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         if options.minimal && !resource.minimal {
             return refuse(
                 "minimal",
-                "return=minimal works on users, groups, contacts and directoryObjects only; leave it out",
+                "return=minimal works on users, groups, orgContacts and directoryObjects only; leave it out",
             );
         }
         if options.page_size.is_some() && resource.page_size != PageSize::Prefer {

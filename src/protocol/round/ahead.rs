@@ -1,5 +1,5 @@
-//! Look-ahead: the next page is requested while the current one is applied, delivered and stored,
-//! and the page after it while the current one is committed.
+//! Look-ahead: the next page is requested while the current one arrives, is applied, delivered or
+//! stored, and the page after it while the current one is committed.
 //!
 //! Only the request and the arrival of the page overlap. Pages are applied and committed one after
 //! the other, and a page that was requested ahead is used only if the round then requests
@@ -54,7 +54,8 @@ impl Round {
     }
 
     /// The request of the page at this distance from the current one, unless a limit of the caller
-    /// is reached, an escalation may follow, or a page in between was not requested.
+    /// is reached, an escalation may follow, the page was requested already, or one in between was
+    /// not.
     fn request_ahead(&self, next: &str, distance: u32, now: Instant) -> Option<Request> {
         let config = &self.config;
         let is_at_limit = config.max_pages.is_some_and(|max| self.report.pages + distance >= max)

@@ -16,18 +16,21 @@ use crate::protocol::time::{Duration, Instant};
 const MAX_MALFORMED_ATTEMPTS: u32 = 3;
 /// The maximum number of tokens per page that are requested because Graph refused one.
 const MAX_SIGN_INS: u32 = 2;
-/// The maximum number of attempts for a series master. It only completes occurrences, so it must
-/// not hold up the page.
+/// The maximum number of attempts for a series master, unless Graph asks for a wait or the network
+/// fails. It only completes occurrences, so it must not hold up the page.
 const MAX_MASTER_ATTEMPTS: u32 = 2;
 /// The message when the token source cannot reach its authority.
 pub(super) const NO_TOKEN: &str =
     "the token source got no response; check the connection; the next round continues at the same page";
-/// The message when Graph's wait is longer than [`Policy::max_wait`].
+/// The message when the token source still asks to be called later.
+const TOKEN_SOURCE_BUSY: &str =
+    "the token source asks to be called later; the next round continues at the same page";
+/// The message when Graph's wait is longer than `options.retry.maxWait`.
 const TOO_LONG: &str = "Graph asks for a longer wait than options.retry.maxWait allows, for this \
     query or another one in its throttling scope; the next round continues at the same page, not before \
     retryAt";
 
-/// Counts about the current request.
+/// The attempts of the current request: their counts, reasons and times.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     /// Consecutive failures.
@@ -133,7 +136,7 @@ impl Round {
         self.reset_failures();
     }
 
-    /// Another target is requested: resets the count of failures.
+    /// Resets the counts of failures and tries, as for another target.
     pub(super) fn reset_failures(&mut self) {
         self.attempts.failures = 0;
         self.attempts.tries = 0;
@@ -253,8 +256,8 @@ impl Round {
                 format!("{}: {TOO_LONG}", failure.message)
             } else {
                 format!(
-                    "{}: all {} attempts were throttled (options.retry.attempts); the next round continues at \
-                    the same page, not before retryAt",
+                    "{}: the last of {} attempts was throttled (options.retry.attempts); the next round \
+                    continues at the same page, not before retryAt",
                     failure.message, self.attempts.failures
                 )
             };
@@ -347,7 +350,7 @@ impl Round {
         if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {
             return self.sleep(wait, WaitReason::Server, now);
         }
-        let mut failure = Error::retryable(Code::Network, NO_TOKEN);
+        let mut failure = Error::retryable(Code::Network, TOKEN_SOURCE_BUSY);
         if wait > self.config.policy.max_wait {
             failure.code = Code::Throttled;
             failure.retry_at = Some((now + wait).min(Instant::LAST));
@@ -355,7 +358,8 @@ impl Round {
         self.fail(failure, now)
     }
 
-    /// The scope was throttled by a response to another query or tab.
+    /// The scope is throttled since an earlier response, to any query in any tab. Waits, or ends
+    /// the round. The request was not sent, so it does not count.
     pub(super) fn throttled(&mut self, until: Instant, now: Instant) -> Step {
         self.report.requests -= 1;
         self.report.retries -= u32::from(self.attempts.tries > 1);

@@ -83,7 +83,7 @@ impl Round {
                 true,
                 "it refuses the query itself as if it were an expired link; try again later",
             ),
-            // `retry()` adds why the round does not wait.
+            // `retry()` adds why the round ends.
             429 | 509 => (Code::Throttled, true, ""),
             501 => (
                 Code::NotSupported,

@@ -110,8 +110,8 @@ impl Round {
         self.record.page_size.or(self.config.query.page_size).or(received)
     }
 
-    /// Halves the page size at the second failure: the page may be too large for Graph. `$top` is
-    /// part of the links, so only a listing from the query itself can change it.
+    /// Halves the page size at each failure but the first: the page may be too large for Graph.
+    /// `$top` is part of the links, so only a listing from the query itself can change it.
     pub(super) fn shrink_page_size(&mut self) {
         let query = &self.config.query;
         let is_possible = match query.page_size_by {
@@ -125,8 +125,8 @@ impl Round {
         self.halve_page_size();
     }
 
-    /// Halves the `$top` of a new listing if the last one ended with a status that pages which are
-    /// too large cause.
+    /// Halves the `$top` of a new listing if the last one ended with a status that Graph returns
+    /// for pages that are too large.
     pub(super) fn shrink_top(&mut self, status: Option<u16>) {
         if self.config.query.page_size_by == PageSize::Top && matches!(status, Some(408 | 503 | 504)) {
             self.halve_page_size();

@@ -223,7 +223,7 @@ fn hidden_tabs_run_rounds_ten_times_less_often_or_none() {
 }
 
 #[test]
-fn the_shortest_interval_and_the_mildest_rule_of_all_tabs_apply() {
+fn the_shortest_interval_of_all_tabs_applies_and_slow_prevails_over_pause() {
     let mut harness = Harness::leader();
     harness.ping("b", 20_000.0, Hidden::Pause, false);
     assert_eq!(harness.timer(), Some(20_000.0));
@@ -281,7 +281,7 @@ fn a_conflict_is_not_a_failure() {
 }
 
 #[test]
-fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
+fn after_a_round_that_needs_a_sign_in_all_queries_pause_until_the_user_signs_in() {
     for code in ["interaction", "claims"] {
         let mut harness = Harness::alone();
         harness.start("other", EVERY, Hidden::Slow);
@@ -321,7 +321,7 @@ fn the_status_shows_that_the_network_is_lost_and_that_it_is_back() {
 }
 
 #[test]
-fn sync_now_starts_a_round_under_every_condition() {
+fn sync_now_starts_a_round_even_without_network_or_in_a_hidden_tab() {
     let conditions = [Input::Network { is_online: false }, Input::Visibility { is_visible: false }];
     for condition in conditions {
         let mut harness = Harness::alone();
@@ -367,6 +367,7 @@ fn a_tab_runs_four_rounds_at_once_and_each_query_gets_its_turn() {
         collect(harness.start(key, 5000.0, Hidden::Slow));
         harness.now += ms(10.0);
     }
+    assert_eq!(harness.schedule.queries.iter().filter(|query| query.is_running()).count(), MAX_RUNNING);
     for key in &keys {
         collect(harness.step(Input::RoundEnded { key: key.clone(), end: changed() }));
     }
@@ -449,7 +450,7 @@ fn a_tab_leaves_a_query_a_second_after_its_last_handle_was_stopped() {
 }
 
 #[test]
-fn a_handle_that_starts_within_a_second_keeps_the_query_without_a_message() {
+fn a_handle_that_starts_within_a_second_keeps_the_query() {
     let mut harness = Harness::leader();
     harness.step(Input::Stop { key: key(), handle: 1 });
     harness.now += ms(900.0);

@@ -85,7 +85,7 @@ impl World {
         let mut item = data::meeting(&mut rng, &me, today);
         if let Some(given) = edit.get("item").and_then(Value::as_object) {
             if let Some((start, end)) = span_of(&item) {
-                // A given item has no random properties except the time.
+                // A given item has no random properties except the time and identifiers.
                 item = data::event(&mut self.rng, &me, "New event", start, end, today);
             }
             for (key, value) in given {

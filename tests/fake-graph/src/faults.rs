@@ -84,7 +84,7 @@ pub(crate) struct Rule {
     times: Option<u64>,
     pub(crate) name: String,
     pub(crate) args: Map<String, Value>,
-    /// If set, acts only on access tokens made before the rule.
+    /// If set, acts only on requests with access tokens made before the rule.
     pub(crate) tokens_before: Option<u64>,
     seen: u64,
     pub(crate) applied: u64,
@@ -282,8 +282,8 @@ pub(crate) const RESETS: [Reset; 16] = [
     },
 ];
 
-/// The code of an error that a rule does not name (Graph's page "Microsoft Graph error responses
-/// and resource types").
+/// The code of an error whose rule names none (Graph's page "Microsoft Graph error responses and
+/// resource types").
 fn default_code(status: u16) -> &'static str {
     match status {
         400 => "invalidRequest",

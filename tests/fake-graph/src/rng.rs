@@ -1,4 +1,4 @@
-//! The seeded random generator. The same calls return the same bytes.
+//! The seeded random generator. The same seed and calls give the same numbers.
 
 /// SplitMix64: small, and good enough for ids and shuffles.
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
 //! Subscriptions to change notifications. The core sends no HTTP: it neither validates the URL of a
-//! subscription nor delivers notifications. A harness that can do both validates the URL before it
+//! subscription nor sends notifications. A harness that can do both validates the URL before it
 //! passes a `POST` on.
 
 use crate::clock;

@@ -87,7 +87,7 @@ fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
 }
 
 #[test]
-fn the_preferences_of_events_are_one_header_and_the_key_has_only_those_that_change_items() {
+fn the_preferences_of_events_have_an_order_and_the_key_has_only_those_that_change_items() {
     let query = events(Options {
         page_size: Some(50),
         time_zone: Some("Pacific Standard Time".into()),
@@ -346,7 +346,7 @@ fn a_known_kind_refuses_options_that_graph_refuses_and_suggests_a_remedy() {
     );
     assert_eq!(
         message(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })),
-        "options.minimal is refused by Graph on driveItem: return=minimal works on users, groups, contacts and directoryObjects only; leave it out"
+        "options.minimal is refused by Graph on driveItem: return=minimal works on users, groups, orgContacts and directoryObjects only; leave it out"
     );
     assert_eq!(
         message(track("/me/calendarView/delta", Options::default())),

@@ -103,7 +103,7 @@ fn a_page_that_is_cut_after_its_link_is_requested_again_and_the_look_ahead_aband
 }
 
 #[test]
-fn a_refused_look_ahead_is_a_refused_request_and_the_page_after_it_has_none() {
+fn a_refused_look_ahead_is_a_refused_request_and_the_page_after_it_is_not_requested_ahead() {
     let mut harness = looking_ahead(contacts(), None);
     harness.begin();
     harness.page(next("n1"));

@@ -86,7 +86,7 @@ fn a_failed_call_of_the_token_source_or_the_store_is_repeated() {
 }
 
 #[test]
-fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_fix() {
+fn the_caller_is_asked_neither_during_a_commit_nor_about_failures_that_a_retry_cannot_fix() {
     let foreign = || Input::Page(Link::Next("https://evil.example/delta".into()));
     let mut harness = with_on_error(None, vec![AT_ONCE; 9]);
     harness.begin();
@@ -168,7 +168,7 @@ fn the_wait_of_the_caller_holds_before_the_record_is_loaded_again() {
 }
 
 #[test]
-fn a_network_that_the_caller_waits_for_again_gets_the_whole_wait_again() {
+fn if_the_caller_retries_without_a_network_the_round_waits_for_one_as_long_as_before() {
     let mut harness = with_on_error(None, vec![AT_ONCE]);
     harness.begin();
     let offline = || Input::Unreachable(NoResponse::Offline);
