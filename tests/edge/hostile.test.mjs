@@ -98,15 +98,15 @@ test("an absurd Retry-After for a subscription is ignored, and the mailbox tries
   edge = await startEdge({ acceptsBatch: () => true });
   const people = await edge.people(ABSURD.length, 1);
   const status = async (person) => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
-  for (const [at, person] of people.entries()) {
-    edge.hooks.subscribe = { status: at % 2 ? 503 : 429, headers: { "retry-after": ABSURD[at] } };
+  for (const [index, person] of people.entries()) {
+    edge.hooks.subscribe = { status: index % 2 ? 503 : 429, headers: { "retry-after": ABSURD[index] } };
     await edge.add(person);
     await until(async () => (await status(person))?.subscribeFailures > 0 || "not refused");
     const { subscribeAt } = await status(person);
-    assert.ok(subscribeAt <= Date.now() + DAY, `${ABSURD[at]}: ${subscribeAt}`);
+    assert.ok(subscribeAt <= Date.now() + DAY, `${ABSURD[index]}: ${subscribeAt}`);
     edge.hooks.subscribe = true;
     await until(async () => Boolean((await status(person)).subscription) || "no subscription");
-    await edge.quiet(people.slice(0, at + 1));
+    await edge.quiet(people.slice(0, index + 1));
   }
 });
 
@@ -130,14 +130,14 @@ test("a subscription whose end is centuries ahead is renewed like any other", as
   edge = await startEdge({ acceptsBatch: () => true });
   const ends = ["9999-12-31T23:59:59Z", "+275760-09-13T00:00:00Z", "2300-01-01T00:00:00Z"];
   const people = await edge.people(ends.length, 1);
-  for (const [at, person] of people.entries()) {
-    edge.hooks.expires = ends[at];
+  for (const [index, person] of people.entries()) {
+    edge.hooks.expires = ends[index];
     await edge.add(person);
     const status = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
     await until(async () => Boolean((await status())?.subscription) || "no subscription");
     const { subscription, subscribeAt } = await status();
-    assert.ok(subscription.expiresAt <= Date.now() + 3 * DAY, ends[at]);
-    assert.ok(subscribeAt <= Date.now() + 3 * DAY, ends[at]);
+    assert.ok(subscription.expiresAt <= Date.now() + 3 * DAY, ends[index]);
+    assert.ok(subscribeAt <= Date.now() + 3 * DAY, ends[index]);
   }
   await edge.quiet(people);
 });

@@ -155,10 +155,10 @@ let accounts = 0;
 const onDisk = (respond) => clientOf(respond, { store: "indexeddb", account: `alex ${(accounts += 1)}` });
 const oneEvent = () =>
   page([{ id: "event 1", type: "singleInstance" }], { delta: "/me/calendarView/delta?$deltatoken=1" });
-const windows = Array.from({ length: 50 }, (_, at) => ({
-  start: `2026-11-${String((at % 28) + 1).padStart(2, "0")}`,
+const windows = Array.from({ length: 50 }, (_, index) => ({
+  start: `2026-11-${String((index % 28) + 1).padStart(2, "0")}`,
   end: "2027-01-31",
-  name: `window ${at}`,
+  name: `window ${index}`,
 }));
 
 test("fifty windows of a calendar whose listeners were removed leave no channel open", async (t) => {
@@ -257,8 +257,8 @@ test("twenty rounds of one client at once, stopped by one signal, do not look li
     page([], { delta: `/me/contacts/delta?$deltatoken=${count}` }),
   );
   const { signal } = new AbortController();
-  const folders = Array.from({ length: 20 }, (_, at) =>
-    client.track(`/me/contactFolders/${at}/contacts/delta`),
+  const folders = Array.from({ length: 20 }, (_, index) =>
+    client.track(`/me/contactFolders/${index}/contacts/delta`),
   );
   await Promise.all(folders.flatMap((folder) => [folder.sync({ signal }), folder.sync({ signal })]));
   // Node emits a warning in a later turn.

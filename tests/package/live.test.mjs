@@ -198,7 +198,7 @@ test("twenty live queries of a client run at most four rounds at once", async ()
       }
     },
   });
-  const queries = Array.from({ length: 20 }, (_, at) => client.orgContacts({ name: `q${at}` }));
+  const queries = Array.from({ length: 20 }, (_, index) => client.orgContacts({ name: `q${index}` }));
   for (const query of queries) query.live();
   await Promise.all(queries.map((query) => statusUntil(query, isResting)));
   assert.ok(most <= 4, `${most} at once`);

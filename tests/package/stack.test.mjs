@@ -57,14 +57,14 @@ test("the wasm has a stack of 256 KB", async () => {
 
 test("20,000 occurrences of series named by control characters or dots are stored", async () => {
   for (const master of [
-    (at) => `\u0001${at}`,
+    (index) => `\u0001${index}`,
     () => ".",
     () => "..",
-    (at) => `${at}\u0000`,
-    (at) => "/".repeat(at % 7),
+    (index) => `${index}\u0000`,
+    (index) => "/".repeat(index % 7),
     () => "\n",
   ]) {
-    const items = Array.from({ length: 20_000 }, (_, at) => occurrence(`event ${at}`, master(at)));
+    const items = Array.from({ length: 20_000 }, (_, index) => occurrence(`event ${index}`, master(index)));
     const client = await clientOf((url) =>
       url.includes("/events/") ? new Response("", { status: 404 }) : page(items, { delta }),
     );
@@ -91,7 +91,7 @@ test("a round ends although its stored record has 20,000 masters that cannot be 
     for await (const one of events.round({ maxPages: 1 })) void one;
     const stored = await store.load(events.key);
     // The number of masters that the round can request in its time.
-    const masters = Array.from({ length: 20_000 }, (_, at) => (at % 100 ? master : `series ${at}`));
+    const masters = Array.from({ length: 20_000 }, (_, index) => (index % 100 ? master : `series ${index}`));
     await store.commit(events.key, {
       expect: stored.revision,
       state: { ...stored, masters },
@@ -285,10 +285,10 @@ function invalidValue(chance) {
   return pick([
     () => JSON.parse(nestedObjects(depth)),
     () => JSON.parse(nestedArrays(depth)),
-    () => Array.from({ length: depth * 4 }, (_, at) => pick([".", "\u0001", `series ${at % 40}`, ""])),
+    () => Array.from({ length: depth * 4 }, (_, index) => pick([".", "\u0001", `series ${index % 40}`, ""])),
     () => "x".repeat(depth * 100),
     () => pick([null, true, -1, 0.5, 2 ** 53, 1e300, "", "idle", "paging", "\ud800", {}, []]),
-    () => Object.fromEntries(Array.from({ length: depth }, (_, at) => [`p${at}`, at])),
+    () => Object.fromEntries(Array.from({ length: depth }, (_, index) => [`p${index}`, index])),
   ])();
 }
 
@@ -356,7 +356,7 @@ const PAGE = {
 };
 
 test("random records, rows and pages never make the wasm trap", async () => {
-  const seeds = SEED ? [SEED] : Array.from({ length: CASES }, (_, at) => at + 1);
+  const seeds = SEED ? [SEED] : Array.from({ length: CASES }, (_, index) => index + 1);
   const ends = new Map();
   for (const seed of seeds) {
     const chance = random(seed);

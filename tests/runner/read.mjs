@@ -40,13 +40,13 @@ export function readCargo(output) {
 function panics(output) {
   const found = new Map();
   const blocks = output.split(/^---- (.+?) (?:stdout|output) ----$/m);
-  for (let at = 1; at < blocks.length; at += 2) {
-    const text = blocks[at + 1].split(/^failures:$/m)[0];
+  for (let index = 1; index < blocks.length; index += 2) {
+    const text = blocks[index + 1].split(/^failures:$/m)[0];
     const panic = text.match(/panicked at (\S+?:\d+):\d+:\n([^]*)/);
     const message = (panic?.[2] ?? text.replace(/^\s*error output:\n/, "")).split(
       /^\s*(?:note: run with|stack backtrace:|Stack:)/m,
     )[0];
-    found.set(blocks[at], { at: panic?.[1], message: shortened(message.trimEnd()) });
+    found.set(blocks[index], { at: panic?.[1], message: shortened(message.trimEnd()) });
   }
   return found;
 }
@@ -58,11 +58,11 @@ function panics(output) {
 export function readTap(output, root = "") {
   const tests = [];
   const lines = output.split("\n");
-  for (let at = 0; at < lines.length; at++) {
-    const line = lines[at].match(/^\s*(not )?ok \d+(?: - (.*?))?(?: # (SKIP|TODO)\b.*)?$/);
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index].match(/^\s*(not )?ok \d+(?: - (.*?))?(?: # (SKIP|TODO)\b.*)?$/);
     if (!line) continue;
     const [, not, name = "", directive] = line;
-    const details = yaml(lines, at + 1);
+    const details = yaml(lines, index + 1);
     if (details.type === "suite" && details.failureType !== "hookFailed") continue;
     if (details.failureType === "subtestsFailed") continue;
     const plain = name.replace(/\\([\\#])/g, "$1");
@@ -92,8 +92,8 @@ function yaml(lines, from) {
   const fields = {};
   if (lines[from]?.trim() !== "---") return fields;
   const indent = lines[from].match(/^ */)[0].length;
-  for (let at = from + 1; at < lines.length && lines[at].trim() !== "..."; at++) {
-    const field = lines[at].slice(indent).match(/^(\w+): (.*)$/);
+  for (let index = from + 1; index < lines.length && lines[index].trim() !== "..."; index++) {
+    const field = lines[index].slice(indent).match(/^(\w+): (.*)$/);
     if (!field) continue;
     const [, name, value] = field;
     if (!/^\|-?$/.test(value)) {
@@ -101,8 +101,8 @@ function yaml(lines, from) {
       continue;
     }
     const block = [];
-    while (lines[at + 1]?.startsWith(" ".repeat(indent + 2)) || lines[at + 1] === "")
-      block.push(lines[++at].slice(indent + 2));
+    while (lines[index + 1]?.startsWith(" ".repeat(indent + 2)) || lines[index + 1] === "")
+      block.push(lines[++index].slice(indent + 2));
     fields[name] = block.join("\n");
   }
   return fields;

@@ -78,8 +78,8 @@ if (!isMainThread) {
   const queue = [...tasks.entries()].sort(([, one], [, other]) => other.mailboxes - one.mailboxes);
   const run = async () => {
     for (let task; (task = queue.shift());) {
-      const [at, options] = task;
-      results[at] = await new Promise((resolve, reject) => {
+      const [index, options] = task;
+      results[index] = await new Promise((resolve, reject) => {
         const worker = new Worker(new URL(import.meta.url), { workerData: options });
         worker.once("message", resolve);
         worker.once("error", reject);
@@ -88,8 +88,8 @@ if (!isMainThread) {
     }
   };
   await Promise.all([run(), run()]);
-  const tables = Object.keys(TABLES).map((title, at) => {
-    const columns = results.slice(at * sizes.length, (at + 1) * sizes.length);
+  const tables = Object.keys(TABLES).map((title, index) => {
+    const columns = results.slice(index * sizes.length, (index + 1) * sizes.length);
     const rows = Object.entries(ROWS).map(([name, read]) => `| ${name} | ${columns.map(read).join(" | ")} |`);
     const head = `| mailboxes | ${sizes.map(whole).join(" | ")} |\n|---|${sizes.map(() => "---:").join("|")}|`;
     return `### ${title}\n\n${head}\n${rows.join("\n")}`;

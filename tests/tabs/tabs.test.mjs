@@ -380,13 +380,13 @@ test("all tabs together have at most four requests in flight in a mailbox, also 
   await context.route(/calendarView/, (route) => (holds ? void inFlight.push(route) : route.continue()));
   for (const [number, page] of tabs.entries()) {
     await page.evaluate((number) => {
-      for (let at = 0; at < 4; at += 1) {
+      for (let index = 0; index < 4; index += 1) {
         const events = window.client.events({
           start: "2026-11-20",
           end: "2026-11-22",
-          name: `${number} ${at}`,
+          name: `${number} ${index}`,
         });
-        window.begin(`round ${at}`, () => events.sync());
+        window.begin(`round ${index}`, () => events.sync());
       }
     }, number);
     // All four are of the first tab.
@@ -406,8 +406,8 @@ test("all tabs together have at most four requests in flight in a mailbox, also 
   holds = false;
   await Promise.all(inFlight.map((route) => route.continue()));
   for (const page of others)
-    for (let at = 0; at < 4; at += 1)
-      assert.equal((await end(page, `round ${at}`)).value.outcome, "complete");
+    for (let index = 0; index < 4; index += 1)
+      assert.equal((await end(page, `round ${index}`)).value.outcome, "complete");
   assert.deepEqual(
     await others[0].evaluate(async () => {
       const { held, pending } = await navigator.locks.query();
@@ -428,9 +428,9 @@ test("a tab that keeps all requests of a mailbox to itself does not stop another
     return undefined;
   });
   await stuck.evaluate(() => {
-    for (let at = 0; at < 4; at += 1) {
-      const events = window.client.events({ start: "2026-11-20", end: "2026-11-22", name: `${at}` });
-      window.begin(`round ${at}`, () => events.sync());
+    for (let index = 0; index < 4; index += 1) {
+      const events = window.client.events({ start: "2026-11-20", end: "2026-11-22", name: `${index}` });
+      window.begin(`round ${index}`, () => events.sync());
     }
   });
   await until(() => held === 4);
