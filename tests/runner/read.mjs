@@ -2,7 +2,8 @@
 // place.
 
 /**
- * `outcome` is `passed`, `failed` or `skipped`. A failed test has a `message` and `at` (file:line).
+ * `outcome` is `passed`, `failed` or `skipped`. A failed test has a `message` and a `place`
+ * (file:line).
  */
 const test = (name, outcome, more = {}) => ({ name, outcome, ...more });
 
@@ -46,7 +47,7 @@ function panics(output) {
     const message = (panic?.[2] ?? text.replace(/^\s*error output:\n/, "")).split(
       /^\s*(?:note: run with|stack backtrace:|Stack:)/m,
     )[0];
-    found.set(blocks[index], { at: panic?.[1], message: shortened(message.trimEnd()) });
+    found.set(blocks[index], { place: panic?.[1], message: shortened(message.trimEnd()) });
   }
   return found;
 }
@@ -68,7 +69,7 @@ export function readTap(output, root = "") {
     const plain = name.replace(/\\([\\#])/g, "$1");
     if (directive) tests.push(test(plain, "skipped"));
     else if (!not) tests.push(test(plain, "passed"));
-    else tests.push(test(plain, "failed", place(details, root)));
+    else tests.push(test(plain, "failed", failureOf(details, root)));
   }
   return tests;
 }
@@ -77,12 +78,12 @@ export function readTap(output, root = "") {
  * The message of a failed test, and its place: the line of the failed assertion if the stack has
  * it, otherwise the line of the test.
  */
-function place({ location = "", error = "the test failed without a message", stack = "" }, root) {
+function failureOf({ location = "", error = "the test failed without a message", stack = "" }, root) {
   const begins = local(location, root).replace(/:\d+$/, "");
   const file = begins.replace(/:\d+$/, "");
   const deeper = stack.split("\n").map((line) => line.match(/\(?(?:file:\/\/)?([^\s()]+):(\d+):\d+\)?$/));
   const own = deeper.find((found) => found && local(found[1], root) === file);
-  return { at: own ? `${file}:${own[2]}` : begins, message: shortened(error) };
+  return { place: own ? `${file}:${own[2]}` : begins, message: shortened(error) };
 }
 
 /**

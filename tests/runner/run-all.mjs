@@ -16,7 +16,7 @@ const FAILURES = 10;
  */
 export async function runAll(suites) {
   const list = readList(root);
-  const slots = availableParallelism() > 1 ? 2 : 1;
+  const concurrency = availableParallelism() > 1 ? 2 : 1;
   const waiting = [...suites];
   const running = new Map();
   const done = new Map();
@@ -30,7 +30,7 @@ export async function runAll(suites) {
     before(suite).every((name) => done.has(name)) && !(suite.needs ?? []).some((need) => busy().has(need));
 
   while (waiting.length || running.size) {
-    for (let next; running.size < slots && (next = waiting.find(isReady));) {
+    for (let next; running.size < concurrency && (next = waiting.find(isReady));) {
       waiting.splice(waiting.indexOf(next), 1);
       const suite = next;
       begun += 1;
@@ -81,8 +81,8 @@ async function runOne(suite, list) {
   for (const test of judged.filter(({ outcome }) => outcome === "expected"))
     indented(`expected failure: ${test.name} (${test.issue})`);
   const failures = judged.filter(({ outcome }) => outcome === "failed");
-  for (const { name, at, message } of failures.slice(0, FAILURES)) {
-    indented([at, name].filter(Boolean).join("  "));
+  for (const { name, place, message } of failures.slice(0, FAILURES)) {
+    indented([place, name].filter(Boolean).join("  "));
     indented(message, 12);
   }
   if (failures.length > FAILURES) indented(`and ${failures.length - FAILURES} more`);
