@@ -23,7 +23,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
       const n = sent++;
       const person = people[(n * 17) % people.length];
       if (n % 5 === 0) {
-        await edge.record(person);
+        await edge.addRecording(person);
         recorded += 1;
       }
       const { status } = await edge.notify(person);
@@ -112,7 +112,7 @@ test("a registry that is aborted while it wakes mailboxes wakes the others after
   const people = await edge.people(60, 1);
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
-  for (const person of people) await edge.record(person);
+  for (const person of people) await edge.addRecording(person);
   let aborted = false;
   edge.hooks.request = async () => {
     if (aborted) return;
@@ -182,7 +182,7 @@ test("a queue that refuses half of the batches loses no change, and a large item
   edge = await startEdge({ options: { page_size: 4 }, acceptsBatch });
   const large = { content: "x".repeat(100_000) };
   const [person] = await edge.people(1, 18, large);
-  await edge.record(person, { content: "\u4e2d".repeat(50_000) });
+  await edge.addRecording(person, { content: "\u4e2d".repeat(50_000) });
   await edge.add(person);
   await until(async () => {
     const [status] = await edge.statuses();
@@ -227,7 +227,7 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
   const { tokens } = edge;
 
-  for (const person of people) await edge.record(person);
+  for (const person of people) await edge.addRecording(person);
   maximum = 0;
   limitReached = event();
   await Promise.all(people.map((person) => edge.notify(person)));
@@ -238,7 +238,7 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   await edge.quiet(people);
   assert.equal(maximum, most, "after notifications and a tick");
 
-  for (const person of people) await edge.record(person);
+  for (const person of people) await edge.addRecording(person);
   const unthrottled = edge.hooks.request;
   let throttled;
   edge.hooks.request = async () => {
@@ -383,12 +383,12 @@ test("subscriptions are validated, renewed when Graph requests it, and created a
   await until(async () => Boolean(await current()) || "not stored");
   assert.equal(made.renewed, 1);
 
-  await edge.record(person);
+  await edge.addRecording(person);
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "missed" });
   await until(async () => edge.messages.length === 3 || `${edge.messages.length} messages`);
 
   await edge.endSubscription(made);
-  await edge.record(person);
+  await edge.addRecording(person);
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "subscriptionRemoved" });
   await until(async () => edge.subscriptions.size === 2 || "there is no new subscription");
   await until(async () => (await current())?.id === edge.subscriptionOf(person).id || "not stored");
@@ -437,7 +437,7 @@ test("a changed notification secret or Worker address replaces the subscription"
   }
   assert.equal(edge.subscriptions.size, 6);
   // A notification with the new secret.
-  await edge.record(people[0]);
+  await edge.addRecording(people[0]);
   await edge.notify(people[0]);
   await until(async () => edge.messages.length === 3 || `${edge.messages.length} messages`);
   // Unchanged settings have no effect.
@@ -513,7 +513,7 @@ test("names of mailboxes ignore case, and an unknown mailbox leads to 404", asyn
 test("the consumer of the example reads the queue, and returns messages that it cannot read", async () => {
   edge = await startEdge({ ownConsumer: true });
   const [person] = await edge.people(1, 2);
-  await edge.record(person, { content: "x".repeat(150_000) });
+  await edge.addRecording(person, { content: "x".repeat(150_000) });
   await edge.add(person);
   const recordings = await edge.world.table("recordings", `?user=${encodeURIComponent(person)}`);
   const lines = () => edge.logs.filter((line) => line.startsWith("upsert "));

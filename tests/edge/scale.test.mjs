@@ -30,7 +30,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
     ["a run of the cron trigger", () => edge.tick()],
     ["a notification for each", () => Promise.all(people.map((person) => edge.notify(person)))],
   ]) {
-    if (what !== "first rounds") for (const person of people) await edge.record(person);
+    if (what !== "first rounds") for (const person of people) await edge.addRecording(person);
     await until(async () => {
       const statuses = await edge.statuses();
       return statuses.every(({ notBefore }) => notBefore <= Date.now()) || "the pause is not over";

@@ -33,7 +33,7 @@ test("the list is spread over the registries, and no mailbox is lost when their 
   const left = people.filter((person) => person !== removed);
   assert.deepEqual(inOrder(await edge.statuses()), [...left].sort(), "no mailbox is shown twice");
 
-  for (const person of others) await edge.record(person);
+  for (const person of others) await edge.addRecording(person);
   await edge.tick();
   await until(async () => {
     const all = await Promise.all(left.map(listing));
@@ -89,7 +89,7 @@ test("a mailbox that waits for a permit renews its subscription, at its time or 
     begun.fire();
     await released.fired;
   };
-  await edge.record(waiting);
+  await edge.addRecording(waiting);
   await edge.notify(busy);
   await begun.fired;
   await edge.notify(waiting);

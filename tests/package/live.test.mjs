@@ -218,7 +218,7 @@ test("close() ends live queries and rejects a pending syncNow()", async () => {
   assert.throws(() => contacts.live(), { code: "closed" });
 });
 
-test("live() rejects an interval below 5 seconds and unknown options, and names the option", async () => {
+test("live() refuses an interval below 5 seconds and unknown options, and names the option", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -237,7 +237,7 @@ test("live() rejects an interval below 5 seconds and unknown options, and names 
   await client.close();
 });
 
-test("syncNow() in a listener throws before the first await, and causes no deadlock after it", async () => {
+test("syncNow() in a listener rejects before the first await, and causes no deadlock after it", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();

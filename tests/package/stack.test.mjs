@@ -90,7 +90,7 @@ test("a round ends although its stored record has 20,000 masters that cannot be 
     const events = client.events(week);
     for await (const one of events.round({ maxPages: 1 })) void one;
     const stored = await store.load(events.key);
-    // The number of masters that the round can request in its time.
+    // Every hundredth master can be requested: a round has no time for more requests.
     const masters = Array.from({ length: 20_000 }, (_, index) => (index % 100 ? master : `series ${index}`));
     await store.commit(events.key, {
       expect: stored.revision,
@@ -105,7 +105,8 @@ test("a round ends although its stored record has 20,000 masters that cannot be 
 });
 
 for (const depth of [60, 70, 1_000, 10_000]) {
-  test(`items of ${depth} levels are added, repeated, changed and removed`, async () => {
+  const result = depth < 1_000 ? "are added, repeated, changed and removed" : "never make the wasm trap";
+  test(`items of ${depth} levels ${result}`, async () => {
     for (const nested of [nestedObjects(depth), nestedArrays(depth)]) {
       const items = [
         `{"id":"event 1","type":"singleInstance","x":${nested}}`,
@@ -134,7 +135,7 @@ for (const depth of [60, 70, 1_000, 10_000]) {
   });
 }
 
-test("bodies and records of 100,000 levels lead to errors with a code, and the next round continues", async () => {
+test("bodies and records of 100,000 levels never make the wasm trap, and after such a body the next round completes", async () => {
   const deep = nestedArrays(100_000);
   const bodies = [
     deep,
@@ -180,7 +181,7 @@ test("bodies and records of 100,000 levels lead to errors with a code, and the n
   }
 });
 
-test("ids of a megabyte, of any characters, and of a whole page are distinguished", async () => {
+test("ids of a megabyte and ids of any characters are distinguished on one page", async () => {
   const long = "i".repeat(1_000_000);
   const items = [
     `${long}1`,
@@ -292,15 +293,15 @@ function invalidValue(chance) {
   ])();
 }
 
-/** Replaces some fields by invalid values, even nested ones. */
+/** Replaces some properties and elements by invalid values, even nested ones. */
 function corrupted(value, chance) {
   if (chance() < 0.15) return invalidValue(chance);
-  if (Array.isArray(value)) return value.map((member) => corrupted(member, chance));
+  if (Array.isArray(value)) return value.map((element) => corrupted(element, chance));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [
+    Object.entries(value).map(([name, property]) => [
       name,
-      name === "format" ? member : corrupted(member, chance),
+      name === "format" ? property : corrupted(property, chance),
     ]),
   );
 }

@@ -7,7 +7,7 @@ import { DEFAULTS, simulate } from "./simulate.mjs";
 
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
-const PAGE = new URL("../../docs/scale.md", import.meta.url);
+const DOCUMENT = new URL("../../docs/scale.md", import.meta.url);
 const firstPages = Number(process.env.PAGES || DEFAULTS.firstPages);
 const { SIZES, WRITE } = process.env;
 const sizes = (SIZES || (WRITE ? "1000,10000,100000" : "1000,10000")).split(",").map(Number);
@@ -98,8 +98,8 @@ if (!isMainThread) {
   console.log(text);
   if (WRITE) {
     const [start, end] = ["<!-- tables: make scale WRITE=1 -->", "<!-- end of tables -->"];
-    const page = await readFile(PAGE, "utf8");
-    const before = page.slice(0, page.indexOf(start) + start.length);
-    await writeFile(PAGE, `${before}\n\n${text}\n\n${page.slice(page.indexOf(end))}`);
+    const document = await readFile(DOCUMENT, "utf8");
+    const before = document.slice(0, document.indexOf(start) + start.length);
+    await writeFile(DOCUMENT, `${before}\n\n${text}\n\n${document.slice(document.indexOf(end))}`);
   }
 }
