@@ -31,7 +31,7 @@ export interface MailboxState extends RoundState, SubscriptionState {
 
 /** The status of a mailbox. */
 export interface MailboxStatus extends MailboxState {
-  /** `new` until the first round is complete. */
+  /** `new`: no round is requested, and none was complete. */
   phase: "new" | "syncing" | "current" | "waiting" | "failed";
   /** When the requested round may begin. */
   nextTry?: number | undefined;
