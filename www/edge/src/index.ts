@@ -57,7 +57,7 @@ export default {
   },
 } satisfies ExportedHandler<Env, Message>;
 
-/** Returns what is wrong with the settings. The Worker then accepts notifications only. */
+/** Returns what is wrong with the settings. `fetch()` then accepts notifications only. */
 function configurationProblem(env: Env): string | undefined {
   try {
     resourceOf(env.RESOURCE);
