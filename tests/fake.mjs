@@ -26,7 +26,7 @@ export async function startFake(...args) {
         options: (changes) => call(`${controlUrl}/options`, "PATCH", changes),
         edits: (...edits) => call(`${controlUrl}/edits`, "POST", edits),
         faults: (...rules) => call(`${controlUrl}/faults`, "POST", rules),
-        /** Counts how often each fault was applied. */
+        /** Resolves to how often each fault was applied. */
         faultCounts: () => call(`${controlUrl}/faults`).then(({ counts }) => counts),
         expire: (body = {}) => call(`${controlUrl}/expire`, "POST", body),
         revoke: () => call(`${controlUrl}/revoke`, "POST", {}),
