@@ -243,7 +243,7 @@ export async function startEdge({
     /** The methods of the requests for subscriptions. */
     subscriptionRequests: [],
     /** Makes `count` users of the fake Graph, each with this number of recordings. */
-    async people(count, recordings, item) {
+    async addPeople(count, recordings, item) {
       const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);
       for (const user of all) {
         await world.token({ kind: "app", user });
@@ -316,7 +316,7 @@ export async function startEdge({
       );
     },
     /** Waits until no mailbox has a round left to run. */
-    async quiet(people) {
+    async untilQuiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();
         const done = statuses.filter(({ phase }) => phase === "current").length;

@@ -133,8 +133,8 @@ test("two queries whose listeners await each other's sync() do not hang", async 
 
 // ---- cleanup
 
-/** Counts the channels of queries that are open. */
-function channels(t) {
+/** Watches the channels of queries. Returns the set of the open ones. */
+function watchChannels(t) {
   const open = new Set();
   const Real = globalThis.BroadcastChannel;
   globalThis.BroadcastChannel = class extends Real {
@@ -162,7 +162,7 @@ const windows = Array.from({ length: 50 }, (_, index) => ({
 }));
 
 test("fifty windows of a calendar whose listeners were removed leave no channel open", async (t) => {
-  const open = channels(t);
+  const open = watchChannels(t);
   const client = await onDisk(oneEvent);
   for (const window of windows) {
     const events = client.events(window);
@@ -176,7 +176,7 @@ test("fifty windows of a calendar whose listeners were removed leave no channel 
 });
 
 test("a channel is open during a round, and until the last listener is removed", async (t) => {
-  const open = channels(t);
+  const open = watchChannels(t);
   const during = [];
   const client = await onDisk(pages);
   const users = client.track("/users/delta");

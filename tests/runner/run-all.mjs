@@ -51,7 +51,7 @@ export async function runAll(suites) {
     }
     if (running.size) await Promise.race(running.values());
   }
-  return summary([...done.values()]);
+  return printSummary([...done.values()]);
 }
 
 async function runOne(suite, list) {
@@ -79,24 +79,24 @@ async function runOne(suite, list) {
   const counts = `${String(result.passed).padStart(4)} passed ${String(result.failed).padStart(3)} failed`;
   console.log(`${result.failed ? "FAILED " : "ok     "} ${name.padEnd(26)} ${counts} ${time}`);
   for (const test of judged.filter(({ outcome }) => outcome === "expected"))
-    indented(`expected failure: ${test.name} (${test.issue})`);
+    printIndented(`expected failure: ${test.name} (${test.issue})`);
   const failures = judged.filter(({ outcome }) => outcome === "failed");
   for (const { name, place, message } of failures.slice(0, FAILURES)) {
-    indented([place, name].filter(Boolean).join("  "));
-    indented(message, 12);
+    printIndented([place, name].filter(Boolean).join("  "));
+    printIndented(message, 12);
   }
-  if (failures.length > FAILURES) indented(`and ${failures.length - FAILURES} more`);
-  for (const note of notes) indented(note);
-  if (failures.length) indented(`the whole log: ${log}`);
+  if (failures.length > FAILURES) printIndented(`and ${failures.length - FAILURES} more`);
+  for (const note of notes) printIndented(note);
+  if (failures.length) printIndented(`the whole log: ${log}`);
   return result;
 }
 
-function indented(text, by = 8) {
+function printIndented(text, by = 8) {
   console.log(text.replace(/^/gm, " ".repeat(by)));
 }
 
 /** Prints one line for each failed suite and the totals. Returns the exit code. */
-function summary(results) {
+function printSummary(results) {
   const sum = (count) => results.reduce((total, result) => total + (result[count] ?? 0), 0);
   const notRun = results.filter((result) => result.notRun);
   console.log("");
