@@ -78,9 +78,10 @@ export interface MailboxOptions<T extends { id: string } = { id: string }> {
 /** A failure of a mailbox that is not one of a round of the client. */
 export interface FailureLogEntry {
   /**
-   * `open`: `token()` or `query()` has thrown, or the client could not be opened. `deliver`: a call
-   * of `deliver()` has rejected. `subscription`: it was not made, renewed or deleted. `budget`: a
-   * call of `acquire()` has rejected, for example because the binding is that of another class.
+   * `open`: `token()` or `query()` has thrown, the client could not be opened, or the alarm could
+   * not be set. `deliver`: a call of `deliver()` has rejected. `subscription`: it was not made,
+   * renewed or deleted. `budget`: a call of `acquire()` has rejected, for example because the
+   * binding is that of another class.
    */
   event: "open" | "deliver" | "subscription" | "budget";
   level: "warn";
@@ -161,13 +162,13 @@ export interface RegistryOptions {
   registries: Namespace<RegistryStub>;
   /** The time over which `tick()` spreads the rounds, in milliseconds. Default 600000. */
   spread?: number;
-  /** The back-off after a first call to a mailbox that failed, in milliseconds. Default 5000. */
+  /** The back-off after a first failed attempt to wake a mailbox, in milliseconds. Default 5000. */
   backOff?: number;
-  /** Gets an entry for each call to a mailbox that failed. */
+  /** Gets an entry for each failed attempt to wake a mailbox. */
   log?(entry: WakeLogEntry): void;
 }
 
-/** A call of `wake()` that failed. It is repeated at `retryAt`. */
+/** A failed attempt to wake a mailbox. It is repeated at `retryAt`. */
 export interface WakeLogEntry {
   event: "wake";
   level: "warn";

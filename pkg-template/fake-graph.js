@@ -206,15 +206,15 @@ class FakeGraph {
 
 /** Returns a body that arrives at `rate` bytes per second and breaks off after `cut` bytes. */
 function stream(bytes, cut, rate, signal) {
-  let at = 0;
+  let position = 0;
   return new ReadableStream({
     async pull(controller) {
       const last = Math.min(bytes.length, cut ?? Infinity);
-      const next = rate ? Math.min(last, at + Math.ceil((rate * TICK) / 1000)) : last;
+      const next = rate ? Math.min(last, position + Math.ceil((rate * TICK) / 1000)) : last;
       if (rate) await wait(TICK, signal);
-      if (next > at) controller.enqueue(bytes.subarray(at, next));
-      at = next;
-      if (at < last) return;
+      if (next > position) controller.enqueue(bytes.subarray(position, next));
+      position = next;
+      if (position < last) return;
       if (last < bytes.length) controller.error(new TypeError("the fake Graph broke the connection"));
       else controller.close();
     },

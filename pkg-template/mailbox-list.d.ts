@@ -17,7 +17,8 @@ export interface MailboxState extends RoundState, SubscriptionState {
   lastSync?: number;
   /**
    * Why the last round failed. The code is that of a `DeltaError`, `deliver` for another error of
-   * `deliver()`, or `budget` if the budget did not answer.
+   * `deliver()`, `budget` if the budget did not answer, or, in `statuses()` only, `object` if the
+   * object of the mailbox could not be called.
    */
   lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
   /** The number of items of the mirror. */
@@ -31,7 +32,7 @@ export interface MailboxState extends RoundState, SubscriptionState {
 
 /** The status of a mailbox. */
 export interface MailboxStatus extends MailboxState {
-  /** `new` until the first round is complete. */
+  /** `new`: no round is requested, and none was complete. */
   phase: "new" | "syncing" | "current" | "waiting" | "failed";
   /** When the requested round may begin. */
   nextTry?: number | undefined;
@@ -92,8 +93,8 @@ export interface MailboxList {
 
 /**
  * Returns the list of mailboxes of an app. Throws `bad-request` for wrong options; its methods
- * reject with `bad-request` for an empty name, and with the error of an object that cannot be
- * called.
+ * reject with `bad-request` for an empty name, and with the error of an object that they cannot
+ * call. Only `statuses()` returns a failed status for a mailbox whose object it cannot call.
  *
  * @example
  *   const list = mailboxList({ mailboxes: env.MAILBOXES, registries: env.REGISTRY });

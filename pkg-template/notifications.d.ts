@@ -163,7 +163,8 @@ export interface Subscriptions {
  * Returns an object that creates, renews, replaces and deletes the subscription of a resource. This
  * call sends no request: call `ensure()` in an alarm.
  *
- * Throws `bad-request` for wrong options, and for a resource that has no notifications: poll it.
+ * Throws `bad-request` for wrong options, and for a resource that has no notifications: poll it, or
+ * set `lifetime` and `changeType`.
  *
  * @example
  *   const { TENANT: tenant, CLIENT: clientId, SECRET: secret } = env;
@@ -216,10 +217,11 @@ export interface NextAlarm {
  * Returns when to try again after an error of a round or of `subscriptions()`.
  *
  * The wait doubles with each attempt, up to `cap` (for `gone`, up to a day), and jitter shortens it
- * by at most half. It is never shorter than Graph's `Retry-After`. After errors that only people
- * resolve, the first wait is 64 times as long. `attempts` is the number of consecutive failures:
- * increase and store it before a round, and reset it after a round without an error. A round during
- * which the Durable Object is aborted then counts as a failure.
+ * by at most half. It is never shorter than Graph's `Retry-After`, but one of more than a day is
+ * ignored. After errors that only people resolve, the first wait is 64 times as long. `attempts` is
+ * the number of consecutive failures: increase and store it before a round, and reset it after a
+ * round without an error. A round during which the Durable Object is aborted then counts as a
+ * failure.
  *
  * @example
  *   const { at, reason } = nextAlarm(error, attempts);

@@ -15,7 +15,7 @@ export interface StoredBudget {
 /**
  * The rounds that may run at the same time in a whole app, and the mailboxes that wait. They get
  * permits in the order in which they asked. A permit ends with its round, or after seven minutes
- * because its object is gone. Without I/O: `BudgetObject` stores it in a Durable Object.
+ * if its object is gone. Without I/O: `BudgetObject` stores it in a Durable Object.
  *
  * The constructor throws `bad-request` if `limit` is not a number of at least 1.
  *
@@ -41,8 +41,8 @@ export class PermitBudget {
    */
   acquire(mailbox: string, now?: number): number | null;
   /**
-   * Releases a permit. If Graph has throttled the whole app, no round begins before `retryAt` and
-   * `jitter` milliseconds. A throttle of more than a day is ignored.
+   * Releases a permit. If Graph has throttled the whole app, no round begins until `jitter`
+   * milliseconds after `retryAt`. A throttle of more than a day is ignored.
    */
   release(mailbox: string, options?: { now?: number; retryAt?: number | undefined; jitter?: number }): void;
   /** Gives the free permits to the mailboxes that wait longest. The caller wakes them. */

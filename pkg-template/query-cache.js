@@ -16,23 +16,23 @@ const INSTANTS = ["start", "end", "startDateTime", "endDateTime"];
 /** The query objects of one client. They are held weakly. */
 export class QueryCache {
   #queries = new Map();
-  #collected = new FinalizationRegistry((name) => {
-    // A new object may have the name by now.
-    if (!this.#queries.get(name)?.deref()) this.#queries.delete(name);
+  #collected = new FinalizationRegistry((fingerprint) => {
+    // A new object may have the fingerprint by now.
+    if (!this.#queries.get(fingerprint)?.deref()) this.#queries.delete(fingerprint);
   });
   /** The last instants and the times of their calls, by the other options of the query. */
   #instants = new Map();
 
   /** Returns the query object for a call with these options. `make` makes it if none exists. */
   get(call, path, options, make) {
-    const name = fingerprint([call, path, options]);
-    const existing = this.#queries.get(name)?.deref();
-    // Options without a name are invalid: `make` throws an error that says why.
-    if (existing && name) return existing;
+    const fingerprint = fingerprintOf([call, path, options]);
+    const existing = this.#queries.get(fingerprint)?.deref();
+    // Options without a fingerprint are invalid: `make` throws an error that says why.
+    if (existing && fingerprint) return existing;
     this.#checkInstants(call, path, options);
     const query = make();
-    this.#queries.set(name, new WeakRef(query));
-    this.#collected.register(query, name);
+    this.#queries.set(fingerprint, new WeakRef(query));
+    this.#collected.register(query, fingerprint);
     return query;
   }
 
@@ -42,20 +42,20 @@ export class QueryCache {
     if (!instants.length) return;
     const others = { ...options };
     for (const name of INSTANTS) delete others[name];
-    const name = fingerprint([call, path, others]);
+    const fingerprint = fingerprintOf([call, path, others]);
     const now = Date.now();
     for (const [other, entries] of this.#instants)
       if (entries.every(({ at }) => now - at >= SECOND)) this.#instants.delete(other);
-    const similar = (this.#instants.get(name) ?? []).filter(
+    const similar = (this.#instants.get(fingerprint) ?? []).filter(
       (entry) =>
         now - entry.at < SECOND &&
-        instants.every((instant, at) => Math.abs(instant - entry.instants[at]) < MINUTE),
+        instants.every((instant, index) => Math.abs(instant - entry.instants[index]) < MINUTE),
     );
     if (similar.length >= MAX_QUERIES)
       throw badRequest(
         `${call}() was called ${MAX_QUERIES} times within a second, each time with different instants: with "start: new Date()" each call makes a new query; use options.window, or the start of a day`,
       );
-    this.#instants.set(name, [...similar, { at: now, instants }]);
+    this.#instants.set(fingerprint, [...similar, { at: now, instants }]);
   }
 }
 
@@ -63,7 +63,7 @@ export class QueryCache {
  * Returns the same text for equal values, whatever the order of their properties. Undefined for
  * values that JSON.stringify() rejects.
  */
-function fingerprint(value) {
+function fingerprintOf(value) {
   try {
     return JSON.stringify(value, canonical);
   } catch {

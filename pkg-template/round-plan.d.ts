@@ -85,7 +85,7 @@ export function backOffTime(error: unknown, failures: number, options?: BackOffO
 export interface SubscriptionState {
   /** Undefined until Graph has created it. */
   subscription?: object | undefined;
-  /** When to renew it, or to try again. Infinity if the mailbox is only polled. */
+  /** When to renew it, or to try again. Pass Infinity for a mailbox that is only polled. */
   subscribeAt: number;
   /** The number of consecutive attempts that failed. */
   subscribeFailures: number;

@@ -42,7 +42,7 @@ const encoder = new TextEncoder();
 
 /** @type {typeof import("./notifications.js").subscriptionLimits} */
 export function subscriptionLimits(resource) {
-  // A key in parentheses is a segment of its own.
+  // A key in parentheses counts as a separate segment.
   const path = resource
     .toLowerCase()
     .replaceAll(/\('([^']*)'\)/g, "/$1")

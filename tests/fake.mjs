@@ -20,20 +20,20 @@ export async function startFake(...args) {
     /** Makes a world: a tenant with an endpoint, `root`, and tokens, `tokens`. */
     async world(options = {}) {
       const made = await call(`${origin}/control/worlds`, "POST", { seed: 1, ...options });
-      const at = `${origin}/control/worlds/${made.id}`;
+      const controlUrl = `${origin}/control/worlds/${made.id}`;
       return {
         ...made,
-        options: (changes) => call(`${at}/options`, "PATCH", changes),
-        edits: (...edits) => call(`${at}/edits`, "POST", edits),
-        faults: (...rules) => call(`${at}/faults`, "POST", rules),
-        /** Counts how often each fault was applied. */
-        faultCounts: () => call(`${at}/faults`).then(({ counts }) => counts),
-        expire: (body = {}) => call(`${at}/expire`, "POST", body),
-        revoke: () => call(`${at}/revoke`, "POST", {}),
-        token: (body) => call(`${at}/token`, "POST", body).then(({ token }) => token),
-        table: (collection, query = "") => call(`${at}/tables/${collection}${query}`),
-        log: () => call(`${at}/log`),
-        clearLog: () => call(`${at}/log`, "DELETE"),
+        options: (changes) => call(`${controlUrl}/options`, "PATCH", changes),
+        edits: (...edits) => call(`${controlUrl}/edits`, "POST", edits),
+        faults: (...rules) => call(`${controlUrl}/faults`, "POST", rules),
+        /** Resolves to how often each fault was applied. */
+        faultCounts: () => call(`${controlUrl}/faults`).then(({ counts }) => counts),
+        expire: (body = {}) => call(`${controlUrl}/expire`, "POST", body),
+        revoke: () => call(`${controlUrl}/revoke`, "POST", {}),
+        token: (body) => call(`${controlUrl}/token`, "POST", body).then(({ token }) => token),
+        table: (collection, query = "") => call(`${controlUrl}/tables/${collection}${query}`),
+        log: () => call(`${controlUrl}/log`),
+        clearLog: () => call(`${controlUrl}/log`, "DELETE"),
       };
     },
     async stop() {

@@ -70,7 +70,7 @@ const blocks = documents.flatMap((document) => [
   ...readFileSync(`${root}${document}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms),
 ]);
 if (blocks.length < 40) throw new Error(`only ${blocks.length} TypeScript blocks were found`);
-blocks.forEach(([, extension, , code], at) => {
+blocks.forEach(([, extension, , code], index) => {
   // Some blocks use the query `weeks` of an earlier block.
   const weeks =
     code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
@@ -82,7 +82,7 @@ blocks.forEach(([, extension, , code], at) => {
     code.includes("DeltaError") && !code.includes('from "deltalink"')
       ? 'import { DeltaError } from "deltalink";\n'
       : "";
-  writeFileSync(`${folder}/block-${at + 1}.${extension}`, `${open}${error}${weeks}${code}export {};\n`);
+  writeFileSync(`${folder}/block-${index + 1}.${extension}`, `${open}${error}${weeks}${code}export {};\n`);
 });
 writeFileSync(`${folder}/around.d.ts`, around);
 // The part of Cloudflare's types that the blocks use.

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 
-const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const absolutePath = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /**
  * Writes `sw.js` with the list of files of this build and the hash of their bytes as its version.
@@ -23,11 +23,11 @@ function serviceWorker(): Plugin {
           files.push(file.fileName);
           hash.update(file.fileName).update(file.type === "chunk" ? file.code : file.source);
         }
-        for (const name of readdirSync(at("public")).sort()) {
+        for (const name of readdirSync(absolutePath("public")).sort()) {
           files.push(name);
-          hash.update(name).update(readFileSync(at(`public/${name}`)));
+          hash.update(name).update(readFileSync(absolutePath(`public/${name}`)));
         }
-        const template = readFileSync(at("src/sw.js"), "utf8");
+        const template = readFileSync(absolutePath("src/sw.js"), "utf8");
         const source = template
           .replace('"__VERSION__"', JSON.stringify(hash.update(template).digest("hex").slice(0, 16)))
           .replace('"__FILES__"', JSON.stringify(files));
@@ -54,14 +54,14 @@ function policyInBuildsOnly(): Plugin {
  * web page, see src/demo.ts.
  */
 export default defineConfig(({ mode }) => ({
-  root: at("."),
+  root: absolutePath("."),
   // Relative URLs, so that the dashboard works below any path.
   base: "./",
   plugins: [serviceWorker(), policyInBuildsOnly()],
   // The pre-bundling of Vite would separate the package from its wasm file.
   optimizeDeps: { exclude: ["deltalink"] },
   build: {
-    outDir: at(mode === "static" ? "../dist/demo-static" : "dist"),
+    outDir: absolutePath(mode === "static" ? "../dist/demo-static" : "dist"),
     emptyOutDir: true,
     target: "es2022",
     // The Content Security Policy forbids fetching a wasm file in a data: URL.
@@ -70,7 +70,7 @@ export default defineConfig(({ mode }) => ({
     rollupOptions: {
       // "use client" of React libraries has no meaning without server rendering.
       onwarn: (warning, warn) => void (warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning)),
-      input: { index: at("index.html"), auth: at("auth.html") },
+      input: { index: absolutePath("index.html"), auth: absolutePath("auth.html") },
     },
   },
 }));

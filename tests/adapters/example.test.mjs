@@ -13,8 +13,8 @@ import { startChromium } from "../dashboard/harness.mjs";
 import { serve } from "../hosts/kit.mjs";
 
 const LIMIT = 100;
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const example = at("../../www/examples/react");
+const absolutePath = (path) => fileURLToPath(new URL(path, import.meta.url));
+const example = absolutePath("../../www/examples/react");
 
 /** Builds the app into a new folder, which is removed after the test. */
 async function buildExample(context, alias) {
@@ -42,13 +42,13 @@ test(`the example has at most ${LIMIT} lines in all`, async (context) => {
 });
 
 test("the example has no type errors, and builds with the real sign-in", async (context) => {
-  const tsc = at("../../node_modules/.bin/tsc");
-  await promisify(execFile)(tsc, ["-p", at("example")]).catch(({ stdout }) => assert.fail(stdout));
+  const tsc = absolutePath("../../node_modules/.bin/tsc");
+  await promisify(execFile)(tsc, ["-p", absolutePath("example")]).catch(({ stdout }) => assert.fail(stdout));
   assert.ok((await readdir(await buildExample(context))).includes("index.html"));
 });
 
 test("the example signs in, follows the calendar, signs in again and signs out", async (context) => {
-  const folder = await buildExample(context, { "./auth": at("example/auth.js") });
+  const folder = await buildExample(context, { "./auth": absolutePath("example/auth.js") });
   const site = await serve((path) => join(folder, path));
   context.after(() => site.end());
   const chromium = await startChromium();

@@ -7,7 +7,7 @@ import { build } from "esbuild";
 import { startChromium } from "../dashboard/harness.mjs";
 import { serve } from "../hosts/kit.mjs";
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const absolutePath = (path) => fileURLToPath(new URL(path, import.meta.url));
 const MAP = { deltalink: "/deltalink/browser.js", "deltalink/testing": "/deltalink/testing.js" };
 /** The constants that the bundler of a Vue project defines. */
 const VUE_FLAGS = {
@@ -18,7 +18,7 @@ const VUE_FLAGS = {
 const ADAPTERS = Object.fromEntries(
   ["react", "vue", "tanstack-db"].map((name) => [
     `deltalink/${name}`,
-    at(`../node_modules/deltalink/${name}.js`),
+    absolutePath(`../node_modules/deltalink/${name}.js`),
   ]),
 );
 const document = (script) => `<!doctype html>
@@ -30,9 +30,9 @@ const document = (script) => `<!doctype html>
 
 /** The modules of React 18, which is installed in addition to React 19. */
 const REACT_18 = {
-  react: at("react-18/node_modules/react"),
-  "react-dom": at("react-18/node_modules/react-dom"),
-  "react-dom/server": at("react-18/node_modules/react-dom/server.browser.js"),
+  react: absolutePath("react-18/node_modules/react"),
+  "react-dom": absolutePath("react-18/node_modules/react-dom"),
+  "react-dom/server": absolutePath("react-18/node_modules/react-dom/server.browser.js"),
 };
 
 /**
@@ -44,7 +44,7 @@ export async function stage(entries) {
   await Promise.all(
     Object.entries(entries).map(([name, { file, alias }]) =>
       build({
-        entryPoints: [at(file)],
+        entryPoints: [absolutePath(file)],
         bundle: true,
         format: "esm",
         target: "es2022",
@@ -60,7 +60,7 @@ export async function stage(entries) {
     ),
   );
   const site = await serve(
-    (path) => (path.startsWith("/deltalink/") ? at(`../node_modules${path}`) : join(folder, path)),
+    (path) => (path.startsWith("/deltalink/") ? absolutePath(`../node_modules${path}`) : join(folder, path)),
     (path) => {
       const [, name] = /^\/([\w-]+)\.html$/.exec(path) ?? [];
       return name && { status: 200, type: "text/html", body: document(`${name}.js`) };

@@ -15,7 +15,7 @@ const PROCESS = fileURLToPath(new URL("cpu-process.mjs", import.meta.url));
  * Measures the CPU time of first rounds. Each contestant has one process for all runs. A first run
  * warms it up and does not count.
  */
-function cpuOf(id, world, ways, runs) {
+function cpuBenchmark(id, world, ways, runs) {
   return {
     rows: [id],
     engine: { name: "Node" },
@@ -55,7 +55,7 @@ function cpuOf(id, world, ways, runs) {
 /**
  * Measures the time from the start of workerd to the response of a Worker with a round of one page.
  */
-const onWorker = {
+const workerBenchmark = {
   rows: ["workerd-cold"],
   engine: { name: "workerd" },
   runs: { quick: 2, full: 9 },
@@ -94,7 +94,7 @@ const onWorker = {
 
 const EVENTS = { kind: "events", pages: 20, size: 200 };
 export const nodeBenchmarks = [
-  cpuOf("cpu-events", EVENTS, ["sync", "round", "feed"], { quick: 5, full: 15 }),
-  cpuOf("cpu-users", { kind: "users", pages: 40, size: 100 }, ["sync"], { quick: 5, full: 15 }),
-  onWorker,
+  cpuBenchmark("cpu-events", EVENTS, ["sync", "round", "feed"], { quick: 5, full: 15 }),
+  cpuBenchmark("cpu-users", { kind: "users", pages: 40, size: 100 }, ["sync"], { quick: 5, full: 15 }),
+  workerBenchmark,
 ];

@@ -37,8 +37,8 @@ export class Profiles {
     const parts = samples.samples.map((node) => this.#part(frames.get(node), contestant.key));
     const isOfPage = (part) => part === "wasm" || part === "javascript";
     const [first, last] = [parts.findIndex(isOfPage), parts.findLastIndex(isOfPage)];
-    samples.timeDeltas.forEach((time, at) => {
-      if (at >= first && at <= last) row[parts[at]] += time;
+    samples.timeDeltas.forEach((time, index) => {
+      if (index >= first && index <= last) row[parts[index]] += time;
     });
     return result;
   }

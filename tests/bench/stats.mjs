@@ -17,7 +17,7 @@ export function summary(values) {
 
 /** The ratio of two contestants in each run. */
 export function ratios(values, others) {
-  return values.map((value, at) => value / others[at]);
+  return values.map((value, index) => value / others[index]);
 }
 
 /**

@@ -20,10 +20,13 @@ function fetchUsers(count) {
     const start = Number(skipped ?? 0);
     const length = isDelta ? 5 : Math.min(1000, count - start);
     const next = isDelta ? count : start + length;
-    const at = (index) => (isDelta ? Math.floor(((index + 0.5) * count) / 5) : start + index);
+    const itemNumber = (index) => (isDelta ? Math.floor(((index + 0.5) * count) / 5) : start + index);
     changes += Number(isDelta);
     const value = Array.from({ length }, (_, index) =>
-      user(at(index), isDelta ? `${changes % 2 ? "A" : "Z"}${index}` : `User ${(at(index) * 7919) % count}`),
+      user(
+        itemNumber(index),
+        isDelta ? `${changes % 2 ? "A" : "Z"}${index}` : `User ${(itemNumber(index) * 7919) % count}`,
+      ),
     );
     const link =
       next < count

@@ -13,12 +13,12 @@ function datasetOf(kind, count, size) {
     const pages = [];
     let sum = 0;
     for (let start = 0; start < count; start += size) {
-      const items = Array.from({ length: Math.min(size, count - start) }, (_, at) =>
-        makeItem(kind, start + at, 0),
+      const items = Array.from({ length: Math.min(size, count - start) }, (_, index) =>
+        makeItem(kind, start + index, 0),
       );
-      items.forEach((item, at) => {
-        hashes[start + at] = hashRow(item);
-        sum = (sum + hashes[start + at]) % 2 ** 32;
+      items.forEach((item, index) => {
+        hashes[start + index] = hashRow(item);
+        sum = (sum + hashes[start + index]) % 2 ** 32;
       });
       pages.push(Buffer.from(items.map((item) => JSON.stringify(item)).join(",")));
     }
@@ -119,7 +119,10 @@ export class World {
       (number) => number >= first && (number < first + this.size || isLast),
     );
     if (hasChanges) {
-      const numbers = Array.from({ length: this.size + (isLast ? this.#added : 0) }, (_, at) => first + at);
+      const numbers = Array.from(
+        { length: this.size + (isLast ? this.#added : 0) },
+        (_, index) => first + index,
+      );
       const texts = numbers.map((number) => {
         const change = this.#changes.get(number);
         if (change && change.version === undefined) return undefined;

@@ -66,14 +66,14 @@ export async function respond({ status, headers, delay, cut, hang, rate }, bytes
 function stream(bytes, cut, rate, aborted) {
   const tick = 50;
   const last = Math.min(bytes.length, cut ?? Infinity);
-  let at = 0;
+  let position = 0;
   return new ReadableStream({
     async pull(controller) {
       if (rate) await Promise.race([delayed(tick), aborted]);
-      const next = rate ? Math.min(last, at + Math.ceil((rate * tick) / 1000)) : last;
-      if (next > at) controller.enqueue(bytes.subarray(at, next));
-      at = next;
-      if (at < last) return;
+      const next = rate ? Math.min(last, position + Math.ceil((rate * tick) / 1000)) : last;
+      if (next > position) controller.enqueue(bytes.subarray(position, next));
+      position = next;
+      if (position < last) return;
       if (last < bytes.length) controller.error(new TypeError("the fake Graph broke the connection"));
       else controller.close();
     },

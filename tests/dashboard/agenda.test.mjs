@@ -263,8 +263,8 @@ test("the now line is before the first event that has not begun", () => {
     { from: "2026-11-21", to: "2026-11-21" },
     "UTC",
   );
-  const at = (time) => nowAt(day.entries, Date.parse(`2026-11-21T${time}:00Z`));
-  assert.deepEqual([at("08:00"), at("09:30"), at("10:30"), at("13:00")], [1, 2, 2, 3]);
+  const lineAt = (time) => nowAt(day.entries, Date.parse(`2026-11-21T${time}:00Z`));
+  assert.deepEqual([lineAt("08:00"), lineAt("09:30"), lineAt("10:30"), lineAt("13:00")], [1, 2, 2, 3]);
 });
 
 test("events with unreadable times are left out", () => {

@@ -2,12 +2,12 @@
 import { build } from "esbuild";
 import { fileURLToPath } from "node:url";
 
-const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const absolutePath = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Bundles a source file. Resolves to the text of the bundle. */
 export async function bundle(path, options = {}) {
   const { outputFiles } = await build({
-    entryPoints: [at(path)],
+    entryPoints: [absolutePath(path)],
     bundle: true,
     write: false,
     format: "esm",

@@ -5,14 +5,14 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { startFake as start } from "../fake.mjs";
 
-const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-export const SCREENSHOTS = at("screenshots");
+const absolutePath = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+export const SCREENSHOTS = absolutePath("screenshots");
 mkdirSync(SCREENSHOTS, { recursive: true });
 export const VIEWS = ["calendar", "contacts", "recordings"];
 
 export async function startFake() {
-  assert.ok(existsSync(at("www/dist/index.html")), "build the dashboard first: make build");
-  return start("--seed", "1", "--static", at("www/dist"));
+  assert.ok(existsSync(absolutePath("www/dist/index.html")), "build the dashboard first: make build");
+  return start("--seed", "1", "--static", absolutePath("www/dist"));
 }
 
 export function startChromium() {

@@ -58,4 +58,4 @@ export async function windowOf(page) {
   return { from, to, query: `?start=${day(from, -1)}T00:00:00Z&end=${day(to, 2)}T00:00:00Z` };
 }
 
-export const sorted = (items) => items.map(({ id }) => id).sort();
+export const sortedIds = (items) => items.map(({ id }) => id).sort();

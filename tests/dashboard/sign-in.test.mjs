@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { bundle } from "./compile.mjs";
 import { count, counts, idle, open, press, ready, show, SCREENSHOTS, shownIds, sync } from "./harness.mjs";
 import { syncAll, untilCount, VIEWS, World } from "./harness.mjs";
-import { fake, newContext, sorted } from "./setup.mjs";
+import { fake, newContext, sortedIds } from "./setup.mjs";
 
 const MSAL = {
   clientId: "11111111-2222-4333-8444-555555555555",
@@ -174,7 +174,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   assert.equal(await page.innerText(".account-name"), MSAL.username);
   assert.equal(await page.locator("#demo-panel").count(), 0);
   await syncAll(page);
-  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
+  assert.deepEqual(await shownIds(page, "contacts"), sortedIds(await world.table("contacts")));
   assert.ok((await count(page, "calendar")) > 0);
   const log = await world.log();
   assert.deepEqual(new Set(log.map(({ headers }) => headers.authorization)), new Set(["delegated"]));
@@ -299,5 +299,5 @@ test("a round that needs a sign-in waits with a banner, and continues after it",
   await untilCount(page, "contacts");
   await idle(page, "contacts");
   await page.getByRole("group", { name: "Sign in again" }).waitFor({ state: "detached" });
-  assert.deepEqual(await shownIds(page, "contacts"), sorted(await world.table("contacts")));
+  assert.deepEqual(await shownIds(page, "contacts"), sortedIds(await world.table("contacts")));
 });

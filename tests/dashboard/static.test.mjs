@@ -12,8 +12,8 @@ import { promisify } from "node:util";
 import { count, idle, press, problem, ready, show, sync, untilCount, detailsOf } from "./harness.mjs";
 import { newContext } from "./setup.mjs";
 
-const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-const FOLDER = at("dist/demo-static");
+const absolutePath = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const FOLDER = absolutePath("dist/demo-static");
 /** The folder is not at the root of its server. */
 const PREFIX = "/some/path/";
 const TYPES = {
@@ -32,7 +32,7 @@ let root;
 const missing = [];
 
 before(async () => {
-  await promisify(execFile)(process.execPath, [at("scripts/demo-static.mjs")]);
+  await promisify(execFile)(process.execPath, [absolutePath("scripts/demo-static.mjs")]);
   server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     const path = pathname.slice(PREFIX.length) || "index.html";
@@ -176,6 +176,6 @@ test("only the static build contains the fake Graph", () => {
     readdirSync(folder, { recursive: true }).some(
       (name) => name.endsWith(".js") && readFileSync(`${folder}/${name}`, "utf8").includes(FAKE),
     );
-  assert.equal(has(at("www/dist")), false);
+  assert.equal(has(absolutePath("www/dist")), false);
   assert.equal(has(FOLDER), true);
 });

@@ -9,9 +9,9 @@ afterEach(() => edge.stop());
 
 test("1,000 notifications for 50 mailboxes run one round at a time for each, and no change is lost", async () => {
   edge = await startEdge({ options: { page_size: 2 }, pause: 500 });
-  const people = await edge.people(50, 3);
+  const people = await edge.addPeople(50, 3);
   await Promise.all(people.map((person) => edge.add(person)));
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   const before = edge.requests.length;
   await edge.world.clearLog();
   // Requests are slow, so that two rounds of a mailbox would overlap.
@@ -23,7 +23,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
       const n = sent++;
       const person = people[(n * 17) % people.length];
       if (n % 5 === 0) {
-        await edge.record(person);
+        await edge.addRecording(person);
         recorded += 1;
       }
       const { status } = await edge.notify(person);
@@ -32,7 +32,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
     }
   };
   await Promise.all(Array.from({ length: 16 }, sender));
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   await until(async () => {
     const [listed, delivered] = [await edge.listed(people), edge.delivered(people)];
     const missing = people.filter((person) => listed[person].some((id) => !delivered[person].includes(id)));
@@ -69,7 +69,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
 
 test("a round continues at the unacknowledged page after an abort of its object and a restart of the Worker", async () => {
   edge = await startEdge({ options: { page_size: 2 }, acceptsBatch: () => true });
-  const [person] = await edge.people(1, 41);
+  const [person] = await edge.addPeople(1, 41);
   const hang = () => new Promise(() => {});
   /** The requests at which the object is aborted, or the Worker restarted. */
   const aborts = [1, 4, 11];
@@ -109,10 +109,10 @@ test("a round continues at the unacknowledged page after an abort of its object 
 
 test("a registry that is aborted while it wakes mailboxes wakes the others afterwards", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const people = await edge.people(60, 1);
+  const people = await edge.addPeople(60, 1);
   await Promise.all(people.map((person) => edge.add(person)));
-  await edge.quiet(people);
-  for (const person of people) await edge.record(person);
+  await edge.untilQuiet(people);
+  for (const person of people) await edge.addRecording(person);
   let aborted = false;
   edge.hooks.request = async () => {
     if (aborted) return;
@@ -131,7 +131,7 @@ test("a registry that is aborted while it wakes mailboxes wakes the others after
 
 test("back-off survives a restart, for a mailbox that waits and for one that could not be woken", async () => {
   edge = await startEdge({ acceptsBatch: () => true, backoff: 600 });
-  const [person] = await edge.people(1, 2);
+  const [person] = await edge.addPeople(1, 2);
   await edge.world.token({ kind: "app", user: "flaky@contoso.example" });
   edge.hooks.request = () => ({ status: 503, headers: { "retry-after": "0" } });
   await edge.add(person);
@@ -146,7 +146,7 @@ test("back-off survives a restart, for a mailbox that waits and for one that cou
   assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "the mailbox backs off");
   await edge.worker.restart();
   edge.hooks.request = () => {};
-  await edge.quiet([person, "flaky@contoso.example"]);
+  await edge.untilQuiet([person, "flaky@contoso.example"]);
   assert.ok((await status(person)).lastSync >= nextTry, "not before the stored time");
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
 
@@ -181,8 +181,8 @@ test("a queue that refuses half of the batches loses no change, and a large item
   };
   edge = await startEdge({ options: { page_size: 4 }, acceptsBatch });
   const large = { content: "x".repeat(100_000) };
-  const [person] = await edge.people(1, 18, large);
-  await edge.record(person, { content: "\u4e2d".repeat(50_000) });
+  const [person] = await edge.addPeople(1, 18, large);
+  await edge.addRecording(person, { content: "\u4e2d".repeat(50_000) });
   await edge.add(person);
   await until(async () => {
     const [status] = await edge.statuses();
@@ -208,7 +208,7 @@ test("a queue that refuses half of the batches loses no change, and a large item
 test("the number of concurrent rounds is limited, and after a throttle of one mailbox all wait", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
-  const people = await edge.people(3 * most, 1);
+  const people = await edge.addPeople(3 * most, 1);
   let [inFlight, maximum] = [0, 0];
   let limitReached = event();
   // Responds to no request before the limit of concurrent requests is reached, and then slowly:
@@ -221,13 +221,13 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
     inFlight -= 1;
   };
   await Promise.all(people.map((person) => edge.add(person)));
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.equal(maximum, most, "after they were added");
   // Only rounds that began at the same time may have requested a token.
   assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
   const { tokens } = edge;
 
-  for (const person of people) await edge.record(person);
+  for (const person of people) await edge.addRecording(person);
   maximum = 0;
   limitReached = event();
   await Promise.all(people.map((person) => edge.notify(person)));
@@ -235,10 +235,10 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   const waitForMessages = (count) =>
     until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
   await waitForMessages(2 * people.length);
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.equal(maximum, most, "after notifications and a tick");
 
-  for (const person of people) await edge.record(person);
+  for (const person of people) await edge.addRecording(person);
   const unthrottled = edge.hooks.request;
   let throttled;
   edge.hooks.request = async () => {
@@ -250,7 +250,7 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   const clock = performance.timeOrigin;
   await edge.tick();
   await waitForMessages(3 * people.length);
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   const at = edge.requests.slice(before).map((one) => clock + one.at - throttled);
   // Mailboxes that already had a permit may run.
   assert.ok(
@@ -263,7 +263,7 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
 
 test('the status page shows "now" as the next try of a mailbox that is overdue', async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 1);
+  const [person] = await edge.addPeople(1, 1);
   edge.hooks.request = () => new Promise(() => {});
   await edge.add(person);
   const row =
@@ -278,9 +278,9 @@ test('the status page shows "now" as the next try of a mailbox that is overdue',
 
 test("forged notifications have no effect, and replayed ones only lead to more rounds", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [ann, bob] = await edge.people(2, 2);
+  const [ann, bob] = await edge.addPeople(2, 2);
   for (const person of [ann, bob]) await edge.add(person);
-  await edge.quiet([ann, bob]);
+  await edge.untilQuiet([ann, bob]);
   const before = {
     statuses: await edge.statuses(),
     requests: edge.requests.length,
@@ -323,7 +323,7 @@ test("forged notifications have no effect, and replayed ones only lead to more r
   assert.deepEqual([edge.requests.length, edge.messages.length], [before.requests, before.messages]);
 
   for (let n = 0; n < 20; n++) assert.equal((await edge.notify(ann)).status, 202);
-  await edge.quiet([ann, bob]);
+  await edge.untilQuiet([ann, bob]);
   const [after, other] = await edge.statuses();
   assert.ok(
     after.requestedRounds > before.statuses[0].requestedRounds &&
@@ -345,18 +345,18 @@ test("forged notifications have no effect, and replayed ones only lead to more r
     assert.equal((await edge.notify(bob, { lifecycleEvent })).status, 202);
   await edge.tick();
   await edge.notify(ann);
-  await edge.quiet([ann]);
+  await edge.untilQuiet([ann]);
   assert.equal(edge.requests.slice(sentBefore).filter(({ mailbox }) => mailbox === bob).length, 0);
   assert.equal((await edge.worker.fetch(`/test/item/${bob}?id=x`)).status, 200);
 });
 
 test("subscriptions are validated, renewed when Graph requests it, and created again after their end", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 2);
+  const [person] = await edge.addPeople(1, 2);
   edge.hooks.subscribe = false;
   await edge.add(person);
   await until(async () => (await edge.statuses())[0].subscribeFailures > 1 || "there was no second try");
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   assert.match((await edge.statuses())[0].subscribeError, /403 Forbidden no subscriptions today/);
   edge.hooks.subscribe = true;
   const current = async () => {
@@ -383,12 +383,12 @@ test("subscriptions are validated, renewed when Graph requests it, and created a
   await until(async () => Boolean(await current()) || "not stored");
   assert.equal(made.renewed, 1);
 
-  await edge.record(person);
+  await edge.addRecording(person);
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "missed" });
   await until(async () => edge.messages.length === 3 || `${edge.messages.length} messages`);
 
   await edge.endSubscription(made);
-  await edge.record(person);
+  await edge.addRecording(person);
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "subscriptionRemoved" });
   await until(async () => edge.subscriptions.size === 2 || "there is no new subscription");
   await until(async () => (await current())?.id === edge.subscriptionOf(person).id || "not stored");
@@ -397,9 +397,9 @@ test("subscriptions are validated, renewed when Graph requests it, and created a
 
 test("a changed notification secret or Worker address replaces the subscription", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const people = await edge.people(2, 1);
+  const people = await edge.addPeople(2, 1);
   for (const person of people) await edge.add(person);
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   await until(
     async () => (await edge.statuses()).every(({ subscription }) => subscription) || "not subscribed",
   );
@@ -419,7 +419,7 @@ test("a changed notification secret or Worker address replaces the subscription"
   ]) {
     const before = activeSubscriptions();
     // A mailbox that is aborted keeps its permit for minutes.
-    await edge.quiet(people);
+    await edge.untilQuiet(people);
     edge.bindings[name] = value;
     await edge.worker.restart();
     await edge.tick();
@@ -437,21 +437,21 @@ test("a changed notification secret or Worker address replaces the subscription"
   }
   assert.equal(edge.subscriptions.size, 6);
   // A notification with the new secret.
-  await edge.record(people[0]);
+  await edge.addRecording(people[0]);
   await edge.notify(people[0]);
   await until(async () => edge.messages.length === 3 || `${edge.messages.length} messages`);
   // Unchanged settings have no effect.
   await edge.tick();
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.equal(edge.subscriptions.size, 6);
 });
 
 test("a subscription is not requested again before its Retry-After", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 1);
+  const [person] = await edge.addPeople(1, 1);
   const status = async () => (await edge.statuses())[0];
   await edge.add(person);
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   await until(async () => Boolean((await status()).subscription) || "no subscription");
   const { subscription } = await status();
   const [made] = edge.subscriptions.values();
@@ -468,12 +468,12 @@ test("a subscription is not requested again before its Retry-After", async () =>
     await edge.worker.restart();
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
     await edge.tick();
-    await edge.quiet([person]);
+    await edge.untilQuiet([person]);
     assert.equal(edge.subscriptionRequests.length, before + 1);
     await edge.admin(`/mailboxes/${person}`, "DELETE");
     edge.hooks.subscribe = true;
     await edge.add(person);
-    await edge.quiet([person]);
+    await edge.untilQuiet([person]);
     await until(async () => Boolean((await status()).subscription) || "no subscription");
     subscription.id = (await status()).subscription.id;
   }
@@ -483,23 +483,23 @@ test("a mailbox that is removed and added again during a round gets a new round 
   let refused = 0;
   let accepts = false;
   edge = await startEdge({ acceptsBatch: () => accepts || !++refused, options: { page_size: 2 } });
-  const [person] = await edge.people(1, 6);
+  const [person] = await edge.addPeople(1, 6);
   await edge.add(person);
   await until(async () => refused > 0 || "no batch was refused");
   assert.equal((await edge.admin(`/mailboxes/${person}`, "DELETE")).status, 204);
   await edge.add(person);
   accepts = true;
   // No tick or notification wakes the mailbox.
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
 });
 
 test("names of mailboxes ignore case, and an unknown mailbox leads to 404", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 1);
+  const [person] = await edge.addPeople(1, 1);
   await edge.add(person.toUpperCase());
   await edge.add(person);
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   assert.deepEqual(
     (await edge.statuses()).map(({ mailbox }) => mailbox),
     [person],
@@ -512,8 +512,8 @@ test("names of mailboxes ignore case, and an unknown mailbox leads to 404", asyn
 
 test("the consumer of the example reads the queue, and returns messages that it cannot read", async () => {
   edge = await startEdge({ ownConsumer: true });
-  const [person] = await edge.people(1, 2);
-  await edge.record(person, { content: "x".repeat(150_000) });
+  const [person] = await edge.addPeople(1, 2);
+  await edge.addRecording(person, { content: "x".repeat(150_000) });
   await edge.add(person);
   const recordings = await edge.world.table("recordings", `?user=${encodeURIComponent(person)}`);
   const lines = () => edge.logs.filter((line) => line.startsWith("upsert "));
@@ -539,7 +539,7 @@ test("the consumer of the example reads the queue, and returns messages that it 
 
 test("the status page requires the password and escapes what it shows", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 3);
+  const [person] = await edge.addPeople(1, 3);
   for (const authorization of [
     undefined,
     "Basic",

@@ -1,4 +1,4 @@
-// The environment of the edge example: serves tokens, validates the addresses of subscriptions,
+// The harness of the edge example: serves tokens, validates the addresses of subscriptions,
 // records every request, and consumes the queue.
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
@@ -57,6 +57,7 @@ export async function startEdge({
   const flights = new Map();
   /**
    * `request` and `token` can replace the response of Graph and of the authority, and delay it.
+   * `subscribe`: whether Graph accepts subscriptions, or its response to all requests for them.
    * `subscribing` can delay a request for a subscription, before and after it takes effect.
    * `expires` replaces the end of new subscriptions.
    */
@@ -241,16 +242,16 @@ export async function startEdge({
     tokens: 0,
     /** The methods of the requests for subscriptions. */
     subscriptionRequests: [],
-    /** Adds `count` mailboxes, each with this number of recordings. */
-    async people(count, recordings, item) {
+    /** Makes `count` users of the fake Graph, each with this number of recordings. */
+    async addPeople(count, recordings, item) {
       const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);
       for (const user of all) {
         await world.token({ kind: "app", user });
-        for (let n = 0; n < recordings; n++) await edge.record(user, item);
+        for (let n = 0; n < recordings; n++) await edge.addRecording(user, item);
       }
       return all;
     },
-    async record(user, item) {
+    async addRecording(user, item) {
       await world.edits({ collection: "recordings", op: "add", user, ...(item && { item }) });
     },
     /** The subscription of a mailbox that Graph has. */
@@ -315,7 +316,7 @@ export async function startEdge({
       );
     },
     /** Waits until no mailbox has a round left to run. */
-    async quiet(people) {
+    async untilQuiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();
         const done = statuses.filter(({ phase }) => phase === "current").length;

@@ -56,9 +56,9 @@ test("a body of more than a megabyte is refused, by its Content-Length or while 
 
 test("more than 1,000 notifications in a body are refused, forged or genuine", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 1);
+  const [person] = await edge.addPeople(1, 1);
   await edge.add(person);
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   const requested = async () => (await edge.statuses())[0].requestedRounds;
   const before = await requested();
   const genuine = { subscriptionId: "subscription 1", clientState: edge.clientState(person) };
@@ -96,30 +96,30 @@ test("4 MB with 2,000,000 entries are refused before they are parsed", async () 
 
 test("an absurd Retry-After for a subscription is ignored, and the mailbox tries again", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const people = await edge.people(ABSURD.length, 1);
+  const people = await edge.addPeople(ABSURD.length, 1);
   const status = async (person) => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
-  for (const [at, person] of people.entries()) {
-    edge.hooks.subscribe = { status: at % 2 ? 503 : 429, headers: { "retry-after": ABSURD[at] } };
+  for (const [index, person] of people.entries()) {
+    edge.hooks.subscribe = { status: index % 2 ? 503 : 429, headers: { "retry-after": ABSURD[index] } };
     await edge.add(person);
     await until(async () => (await status(person))?.subscribeFailures > 0 || "not refused");
     const { subscribeAt } = await status(person);
-    assert.ok(subscribeAt <= Date.now() + DAY, `${ABSURD[at]}: ${subscribeAt}`);
+    assert.ok(subscribeAt <= Date.now() + DAY, `${ABSURD[index]}: ${subscribeAt}`);
     edge.hooks.subscribe = true;
     await until(async () => Boolean((await status(person)).subscription) || "no subscription");
-    await edge.quiet(people.slice(0, at + 1));
+    await edge.untilQuiet(people.slice(0, index + 1));
   }
 });
 
 test("an absurd Retry-After of the authority stops neither its mailbox nor the others", async () => {
   for (const after of ABSURD) {
     edge = await startEdge({ acceptsBatch: () => true });
-    const people = await edge.people(2, 1);
+    const people = await edge.addPeople(2, 1);
     edge.hooks.token = async () => ({ status: 429, headers: { "retry-after": after } });
     for (const person of people) await edge.add(person);
     const refused = ({ failures, subscribeFailures }) => failures && subscribeFailures;
     await until(async () => (await edge.statuses()).every(refused) || "not refused");
     edge.hooks.token = async () => undefined;
-    await edge.quiet(people);
+    await edge.untilQuiet(people);
     const subscribed = async () => (await edge.statuses()).every(({ subscription }) => subscription);
     await until(async () => (await subscribed()) || `${after}: no subscription`);
     if (after !== ABSURD.at(-1)) await edge.stop();
@@ -129,22 +129,22 @@ test("an absurd Retry-After of the authority stops neither its mailbox nor the o
 test("a subscription whose end is centuries ahead is renewed like any other", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const ends = ["9999-12-31T23:59:59Z", "+275760-09-13T00:00:00Z", "2300-01-01T00:00:00Z"];
-  const people = await edge.people(ends.length, 1);
-  for (const [at, person] of people.entries()) {
-    edge.hooks.expires = ends[at];
+  const people = await edge.addPeople(ends.length, 1);
+  for (const [index, person] of people.entries()) {
+    edge.hooks.expires = ends[index];
     await edge.add(person);
     const status = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
     await until(async () => Boolean((await status())?.subscription) || "no subscription");
     const { subscription, subscribeAt } = await status();
-    assert.ok(subscription.expiresAt <= Date.now() + 3 * DAY, ends[at]);
-    assert.ok(subscribeAt <= Date.now() + 3 * DAY, ends[at]);
+    assert.ok(subscription.expiresAt <= Date.now() + 3 * DAY, ends[index]);
+    assert.ok(subscribeAt <= Date.now() + 3 * DAY, ends[index]);
   }
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
 });
 
 test("an absurd Retry-After of Graph for a round stops neither its mailbox nor the others", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const people = await edge.people(ABSURD.length + 1, 1);
+  const people = await edge.addPeople(ABSURD.length + 1, 1);
   let refusals = 0;
   edge.hooks.request = async (mailbox) => {
     const after = ABSURD[people.indexOf(mailbox)];
@@ -153,16 +153,16 @@ test("an absurd Retry-After of Graph for a round stops neither its mailbox nor t
     return { status: refusals % 2 ? 429 : 503, headers: { "retry-after": after } };
   };
   for (const person of people) assert.equal((await edge.add(person)).status, 204);
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
   edge.note("absurd times in Retry-After");
 });
 
 test("the registry sets no alarm that workerd refuses, regardless of the times it receives", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [ann, bob] = await edge.people(2, 1);
+  const [ann, bob] = await edge.addPeople(2, 1);
   await edge.add(ann);
-  await edge.quiet([ann]);
+  await edge.untilQuiet([ann]);
   for (const at of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.parse("2190-01-01"), Infinity]) {
     assert.equal((await edge.worker.fetch(`/test/done/${ann}?at=${at}`)).status, 200);
     assert.equal((await edge.add(bob)).status, 204, `${at}`);
@@ -174,9 +174,9 @@ test("the registry sets no alarm that workerd refuses, regardless of the times i
 
 test("absurd times that an older version has stored stop neither a mailbox nor the others", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const people = await edge.people(2, 1);
+  const people = await edge.addPeople(2, 1);
   for (const person of people) await edge.add(person);
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   for (const absurd of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.now() + 2 * DAY, NaN]) {
     for (const person of people) {
       const changes = JSON.stringify({ requestedRounds: 1000, fulfilledRounds: 1, notBefore: absurd });
@@ -186,7 +186,7 @@ test("absurd times that an older version has stored stop neither a mailbox nor t
     }
     assert.equal((await edge.worker.fetch(`/test/throttle?until=${absurd}`)).status, 200);
     for (const person of people) assert.equal((await edge.add(person)).status, 204, `${absurd}`);
-    await edge.quiet(people);
+    await edge.untilQuiet(people);
   }
 });
 
@@ -220,7 +220,7 @@ async function addAndWait(person) {
 for (const when of ["before", "after"]) {
   test(`a mailbox that is removed ${when} Graph creates its subscription leaves none behind`, async () => {
     edge = await startEdge({ acceptsBatch: () => true });
-    const [person] = await edge.people(1, 1);
+    const [person] = await edge.addPeople(1, 1);
     const post = hold((method, at) => method === "POST" && at === when);
     edge.hooks.subscribing = post.pass;
     await edge.add(person);
@@ -239,7 +239,7 @@ for (const when of ["before", "after"]) {
 
 test("a mailbox that is removed while it waits for a token makes no subscription", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person, other] = await edge.people(2, 1);
+  const [person, other] = await edge.addPeople(2, 1);
   const token = hold(() => true);
   edge.hooks.token = token.pass;
   await edge.add(person);
@@ -253,7 +253,7 @@ test("a mailbox that is removed while it waits for a token makes no subscription
 
 test("a mailbox that is removed while it asks for a permit makes no subscription and keeps no permit", async () => {
   edge = await startEdge({ acceptsBatch: () => true, settings: { ROUNDS_AT_ONCE: "1" } });
-  const [other] = await edge.people(1, 1);
+  const [other] = await edge.addPeople(1, 1);
   await edge.world.token({ kind: "app", user: "late@contoso.example" });
   await edge.add("late@contoso.example");
   let asked = 0;
@@ -271,7 +271,7 @@ test("a mailbox that is removed while it asks for a permit makes no subscription
 
 test("a mailbox that is removed while its subscription is renewed gets no new one", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person, other] = await edge.people(2, 1);
+  const [person, other] = await edge.addPeople(2, 1);
   await addAndWait(person);
   const [{ id }] = activeSubscriptions();
   const patch = hold((method, at) => method === "PATCH" && at === "before");
@@ -286,7 +286,7 @@ test("a mailbox that is removed while its subscription is renewed gets no new on
 
 test("a mailbox that is removed and added again while its subscription is made has one afterwards", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 1);
+  const [person] = await edge.addPeople(1, 1);
   const post = hold((method, at) => method === "POST" && at === "after");
   edge.hooks.subscribing = post.pass;
   await edge.add(person);
@@ -294,7 +294,7 @@ test("a mailbox that is removed and added again while its subscription is made h
   await remove(person);
   await edge.add(person);
   post.free();
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   await until(
     async () => (await edge.statuses())[0].subscription?.id === activeSubscriptions()[0]?.id || "not stored",
   );
@@ -303,7 +303,7 @@ test("a mailbox that is removed and added again while its subscription is made h
 
 test("a password of fewer than 16 characters opens no page, and the response says why", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 1);
+  const [person] = await edge.addPeople(1, 1);
   for (const password of [undefined, "", "short", "fifteen letters", "é".repeat(8)]) {
     if (password === undefined) delete edge.bindings.ADMIN_PASSWORD;
     else edge.bindings.ADMIN_PASSWORD = password;

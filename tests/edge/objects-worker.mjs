@@ -187,10 +187,10 @@ const both = { mailboxes: namespace, registries: namespace };
 const WRONG = {
   "no options": [MailboxObject, undefined],
   "no token": [MailboxObject, { query, deliver }],
-  "a query that is none": [MailboxObject, { ...good, query: "events" }],
+  "a query that is not a function": [MailboxObject, { ...good, query: "events" }],
   "no deliver": [MailboxObject, { token, query }],
-  "a subscription that is none": [MailboxObject, { ...good, subscription: { resource: "users" } }],
-  "a log that is none": [MailboxObject, { ...good, log: true }],
+  "a subscription that is not a function": [MailboxObject, { ...good, subscription: { resource: "users" } }],
+  "a log that is not a function": [MailboxObject, { ...good, log: true }],
   "a budget that is a stub": [MailboxObject, { ...good, budget: ["BUDGET"] }],
   "a budget that is a service": [MailboxObject, { ...good, budget: "END" }],
   "mailboxes that are a stub": [BudgetObject, { mailboxes: ["MAILBOXES"] }],
@@ -206,7 +206,7 @@ const WRONG = {
   "a negative spread": [RegistryObject, { ...both, spread: -1 }],
   "no mailboxes of a budget": [BudgetObject, {}],
   "no rounds at once": [BudgetObject, { mailboxes: namespace, roundsAtOnce: 0 }],
-  "a pause that is no number": [BudgetObject, { mailboxes: namespace, pause: NaN }],
+  "a pause that is not a number": [BudgetObject, { mailboxes: namespace, pause: NaN }],
   nothing: [MailboxObject, good],
 };
 

@@ -304,7 +304,7 @@ test("a mailbox that is added again while its old subscription is deleted keeps 
   await untilEmpty("subscribed again");
 });
 
-test("the subscription of a mailbox that is now only polled is deleted, before and by remove()", async () => {
+test("the subscription of a mailbox that is now only polled is deleted, by remove() or by the next alarm", async () => {
   for (const isRemoved of [true, false]) {
     const id = await subscribedAndCurrent("now polled");
     await set("polled", "yes");
@@ -340,10 +340,11 @@ test("wrong options of the three classes and an empty name are errors that say w
   const expected = {
     "no options": /^options.token of MailboxObject must be a function, got undefined$/,
     "no token": /^options.token of MailboxObject must be a function, got undefined$/,
-    "a query that is none": /^options.query of MailboxObject must be a function, got a string$/,
+    "a query that is not a function": /^options.query of MailboxObject must be a function, got a string$/,
     "no deliver": /^options.deliver of MailboxObject must be a function, got undefined$/,
-    "a subscription that is none": /^options.subscription of MailboxObject must be .* got an object$/,
-    "a log that is none": /^options.log of MailboxObject must be a function, got a boolean$/,
+    "a subscription that is not a function":
+      /^options.subscription of MailboxObject must be .* got an object$/,
+    "a log that is not a function": /^options.log of MailboxObject must be a function, got a boolean$/,
     "a budget that is a stub": /^options.budget of MailboxObject must be a binding of .* got a stub$/,
     "a budget that is a service": /^options.budget of MailboxObject must be a binding of .* got a \w+$/,
     "mailboxes that are a stub": /^options.mailboxes of BudgetObject must be a binding of .* got a stub$/,
@@ -359,7 +360,7 @@ test("wrong options of the three classes and an empty name are errors that say w
     "a negative spread": /^options.spread of RegistryObject must be a number of at least 0, got -1$/,
     "no mailboxes of a budget": /^options.mailboxes of BudgetObject must be a binding .* got undefined$/,
     "no rounds at once": /^options.roundsAtOnce of BudgetObject must be a number of at least 1, got 0$/,
-    "a pause that is no number": /^options.pause of BudgetObject must be a number of .* got NaN$/,
+    "a pause that is not a number": /^options.pause of BudgetObject must be a number of .* got NaN$/,
   };
   assert.deepEqual(Object.keys(errors).sort(), Object.keys(expected).sort());
   for (const [name, error] of Object.entries(errors)) {

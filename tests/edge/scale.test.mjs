@@ -21,7 +21,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
   const options = { page_size: PAGE_ITEMS };
   edge = await startEdge({ acceptsBatch: () => true, options, pause, settings: { SPREAD_MS: "0" } });
   const roundsAtOnce = Number(edge.bindings.ROUNDS_AT_ONCE);
-  const people = await edge.people(50, FIRST_PAGES * PAGE_ITEMS);
+  const people = await edge.addPeople(50, FIRST_PAGES * PAGE_ITEMS);
   const counts = async () => (await edge.worker.fetch("/test/counts")).json();
   const queued = async () => (await edge.worker.fetch("/test/queued")).json();
 
@@ -30,7 +30,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
     ["a run of the cron trigger", () => edge.tick()],
     ["a notification for each", () => Promise.all(people.map((person) => edge.notify(person)))],
   ]) {
-    if (what !== "first rounds") for (const person of people) await edge.record(person);
+    if (what !== "first rounds") for (const person of people) await edge.addRecording(person);
     await until(async () => {
       const statuses = await edge.statuses();
       return statuses.every(({ notBefore }) => notBefore <= Date.now()) || "the pause is not over";
@@ -48,7 +48,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
     await until(async () => (await queued()) === people.length || `${await queued()} have asked`);
     await until(() => inFlight === roundsAtOnce || `${inFlight} requests`);
     all.fire();
-    await edge.quiet(people);
+    await edge.untilQuiet(people);
     await until(async () => (await queued()) === 0 || `${await queued()} have a permit`);
     // The alarm sets the next one after it has released its permit.
     const expected = simulated(what, people.length, roundsAtOnce, pause);

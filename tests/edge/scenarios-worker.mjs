@@ -81,7 +81,7 @@ export class Holder extends DurableObject {
       if (steps - 1 === crash) this.ctx.abort("by the scenario");
       if (what !== "request") return;
       const number = requests++;
-      for (const [at, one] of midRoundEdits) if (at === number) await edit(one);
+      for (const [index, one] of midRoundEdits) if (index === number) await edit(one);
       // Another client runs a round at the same time.
       if (rival !== null && rival !== undefined && !other && steps >= rival) {
         other = await this.#open(scenario, () => {});

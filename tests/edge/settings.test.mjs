@@ -14,9 +14,9 @@ const inOrder = (rows) => rows.map(({ mailbox }) => mailbox);
 
 test("the list is spread over the registries, and no mailbox is lost when their number grows", async () => {
   edge = await startEdge({ acceptsBatch: () => true, settings: { SHARDS: "2" } });
-  const people = await edge.people(24, 1);
+  const people = await edge.addPeople(24, 1);
   await Promise.all(people.map((person) => edge.add(person)));
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.deepEqual(inOrder(await edge.statuses()), [...people].sort());
 
   edge.bindings.SHARDS = "7";
@@ -33,14 +33,14 @@ test("the list is spread over the registries, and no mailbox is lost when their 
   const left = people.filter((person) => person !== removed);
   assert.deepEqual(inOrder(await edge.statuses()), [...left].sort(), "no mailbox is shown twice");
 
-  for (const person of others) await edge.record(person);
+  for (const person of others) await edge.addRecording(person);
   await edge.tick();
   await until(async () => {
     const all = await Promise.all(left.map(listing));
     return all.every(({ home, count }) => home && count === 1) || JSON.stringify(all);
   });
   assert.deepEqual(await listing(removed), { home: false, count: 0 });
-  await edge.quiet(left);
+  await edge.untilQuiet(left);
   await until(async () => {
     const delivered = edge.delivered(others);
     return others.every((person) => delivered[person].length === 2) || "a moved mailbox was not woken";
@@ -53,7 +53,7 @@ test("the list is spread over the registries, and no mailbox is lost when their 
 test("a budget that is aborted keeps the permits and the places of those that wait", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
-  const people = await edge.people(3 * most, 1);
+  const people = await edge.addPeople(3 * most, 1);
   const queued = async () => (await edge.worker.fetch("/test/queued")).json();
   const released = event();
   let [inFlight, seen] = [0, 0];
@@ -69,7 +69,7 @@ test("a budget that is aborted keeps the permits and the places of those that wa
   await until(haveAsked);
   assert.equal(inFlight, most);
   released.fire();
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.equal(seen, most);
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
   edge.note("the budget aborted while 20 mailboxes wait");
@@ -77,10 +77,10 @@ test("a budget that is aborted keeps the permits and the places of those that wa
 
 test("a mailbox that waits for a permit renews its subscription, at its time or at Graph's request", async () => {
   edge = await startEdge({ acceptsBatch: () => true, settings: { ROUNDS_AT_ONCE: "1" } });
-  const people = await edge.people(2, 1);
+  const people = await edge.addPeople(2, 1);
   const [busy, waiting] = people;
   for (const person of people) await edge.add(person);
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   await until(
     async () => (await edge.statuses()).every(({ subscription }) => subscription) || "no subscription",
   );
@@ -89,7 +89,7 @@ test("a mailbox that waits for a permit renews its subscription, at its time or 
     begun.fire();
     await released.fired;
   };
-  await edge.record(waiting);
+  await edge.addRecording(waiting);
   await edge.notify(busy);
   await begun.fired;
   await edge.notify(waiting);
@@ -108,7 +108,7 @@ test("a mailbox that waits for a permit renews its subscription, at its time or 
   await until(() => made.renewed === 2 || "not renewed at its time");
   assert.deepEqual([await queued(), edge.messages.length], [2, 2], "it still waits");
   released.fire();
-  await edge.quiet(people);
+  await edge.untilQuiet(people);
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
@@ -126,7 +126,7 @@ test("the same Worker mirrors calendars by one setting, with their own subscript
     });
   await add("one");
   await edge.add(user);
-  await edge.quiet([user]);
+  await edge.untilQuiet([user]);
   await until(async () => Boolean((await edge.statuses())[0].subscription) || "no subscription");
   const [{ resource, changeType, expirationDateTime }] = edge.subscriptions.values();
   assert.deepEqual(
@@ -148,7 +148,7 @@ test("the same Worker mirrors the users of tenants by one setting", async () => 
   const tenant = "contoso.onmicrosoft.com";
   await edge.world.edits({ collection: "users", op: "add", item: { displayName: "Ann" } });
   await edge.add(tenant);
-  await edge.quiet([tenant]);
+  await edge.untilQuiet([tenant]);
   await until(async () => Boolean((await edge.statuses())[0].subscription) || "no subscription");
   const [{ resource, changeType }] = edge.subscriptions.values();
   assert.deepEqual([resource, changeType], ["users", "updated,deleted"]);
@@ -164,9 +164,9 @@ test("an unknown resource opens no page, and the response names the choices", as
 
 test("each round is one structured line in the log, without a token or a link", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
-  const [person] = await edge.people(1, 3);
+  const [person] = await edge.addPeople(1, 3);
   await edge.add(person);
-  await edge.quiet([person]);
+  await edge.untilQuiet([person]);
   const rounds = () => edge.logs.filter((line) => line.includes("round"));
   await until(() => rounds().length > 0 || edge.logs.join("\n"));
   const [line] = rounds();

@@ -74,21 +74,21 @@ for (const kind of kinds) {
     const shapes = ["a", "\u00e9", "\u4e2d", "\ud83d\udc4d", "\ufeff", '"', "\\", "\0", "\ud800"];
     // Each id shifts the text by one, so that a cut falls into and next to every character.
     const ids = [];
-    for (const [at, shape] of shapes.entries()) {
+    for (const [index, shape] of shapes.entries()) {
       const length = shape === "\ud83d\udc4d" ? 1_300_000 : 420_000;
       const text = (from) => "x".repeat(from) + shape.repeat(length / shape.length);
-      const put = [0, 1].map((from) => [`${at} ${from}`, { round: 1, item: { text: text(from) } }]);
+      const put = [0, 1].map((from) => [`${index} ${from}`, { round: 1, item: { text: text(from) } }]);
       const before = await store.load(key);
       assert.equal(
         await store.commit(key, {
           expect: before?.revision,
-          state: { revision: `e.${at}`, text: text(0) },
+          state: { revision: `e.${index}`, text: text(0) },
           put,
           remove: [],
         }),
         true,
       );
-      assert.deepEqual(await store.load(key), { revision: `e.${at}`, text: text(0) });
+      assert.deepEqual(await store.load(key), { revision: `e.${index}`, text: text(0) });
       assert.deepEqual(
         await store.rows(
           key,
@@ -193,7 +193,7 @@ for (const kind of kinds) {
     ];
     // The rows that json_each reads are counted too.
     assert.ok(
-      costs.slice(0, 3).every(({ read }, at) => read <= [100, 50, 20][at] * 6),
+      costs.slice(0, 3).every(({ read }, index) => read <= [100, 50, 20][index] * 6),
       JSON.stringify(costs),
     );
     assert.deepEqual(

@@ -10,7 +10,7 @@ import { startFake } from "../fake.mjs";
 import * as engines from "../webdriver.mjs";
 import { checks, populate } from "./checks.js";
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const absolutePath = (path) => fileURLToPath(new URL(path, import.meta.url));
 const engine = Object.values(engines).find(({ name }) => name === (process.env.ENGINE ?? "Chromium"));
 
 let folder;
@@ -21,10 +21,10 @@ let tabs;
 before(async () => {
   assert.ok(!engine.missing(), `${engine.name} is not installed`);
   folder = await mkdtemp(join(tmpdir(), "deltalink-engines-"));
-  await cp(at("site"), folder, { recursive: true });
-  await cp(at("checks.js"), join(folder, "checks.js"));
-  await cp(at("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
-  await cp(at("../../node_modules/zone.js/bundles/zone.umd.js"), join(folder, "zone.umd.js"));
+  await cp(absolutePath("site"), folder, { recursive: true });
+  await cp(absolutePath("checks.js"), join(folder, "checks.js"));
+  await cp(absolutePath("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
+  await cp(absolutePath("../../node_modules/zone.js/bundles/zone.umd.js"), join(folder, "zone.umd.js"));
   [fake, session] = await Promise.all([startFake("--static", folder), engine.start("page")]);
   tabs = [await session.tab()];
 });

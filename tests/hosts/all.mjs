@@ -47,7 +47,7 @@ function row(host, wasmOrigin, error, note = "") {
   rows.push([host, wasmOrigin, error ? "FAILED" : "ok", note]);
 }
 
-const width = (at) => Math.max(...rows.map((cells) => cells[at].length), 4);
+const width = (index) => Math.max(...rows.map((cells) => cells[index].length), 4);
 for (const [host, wasmOrigin, ok, note] of [["host", "wasm from", "ok", ""], ...rows])
   console.log(`${host.padEnd(width(0))}  ${wasmOrigin.padEnd(width(1))}  ${ok.padEnd(6)}  ${note}`.trimEnd());
 for (const [host, why] of ELSEWHERE) console.log(`not run: ${host}: ${why}`);

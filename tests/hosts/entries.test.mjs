@@ -41,14 +41,14 @@ const esbuild = (project, main, flags) =>
 const inPage = (entry, flags) =>
   inProject(entry, async (project) => {
     await project.run(`esbuild src/main.js --bundle --format=esm --outfile=www/main.js ${flags}`);
-    return project.page(await project.serve("www"));
+    return project.openInBrowser(await project.serve("www"));
   });
 
 /** A round in a web page that Vite has built. */
 const byVite = (entry, flags = "") =>
   inProject(entry, async (project) => {
     await project.run(`vite build --logLevel=error ${flags}`);
-    return project.page(await project.serve("dist"));
+    return project.openInBrowser(await project.serve("dist"));
   });
 
 /** A round in a Worker. */

@@ -30,7 +30,9 @@ const vite = (major, devOrigin, files = app, prefix = "") => ({
       devOrigin,
       async (project) => {
         const port = await freePort();
-        return project.page(await project.start(`vite --host 127.0.0.1 --port ${port} --strictPort`, port));
+        return project.openInBrowser(
+          await project.start(`vite --host 127.0.0.1 --port ${port} --strictPort`, port),
+        );
       },
     ],
     [
@@ -38,7 +40,7 @@ const vite = (major, devOrigin, files = app, prefix = "") => ({
       "url",
       async (project) => {
         await project.run("vite build");
-        return project.page(await project.serve("dist"));
+        return project.openInBrowser(await project.serve("dist"));
       },
     ],
   ],
@@ -158,7 +160,7 @@ export const projects = [
         "url",
         async (project) => {
           await project.run("npm run build");
-          return project.page(await project.serve("dist"));
+          return project.openInBrowser(await project.serve("dist"));
         },
       ],
     ],
@@ -172,7 +174,7 @@ export const projects = [
         "inline",
         async (project) => {
           await project.run("npm run build");
-          return project.page(await project.serve("www"));
+          return project.openInBrowser(await project.serve("www"));
         },
       ],
       [
@@ -180,7 +182,7 @@ export const projects = [
         "inline",
         async (project) => {
           await project.run("npm run split");
-          return project.page(await project.serve("www"));
+          return project.openInBrowser(await project.serve("www"));
         },
       ],
       [
@@ -201,7 +203,7 @@ export const projects = [
         "inline",
         async (project) => {
           await project.run("npm run build");
-          return project.page(await project.serve("www"));
+          return project.openInBrowser(await project.serve("www"));
         },
       ],
     ],
@@ -209,7 +211,13 @@ export const projects = [
   {
     smoke: true,
     parts: [["import-map", "."], ...app],
-    ways: [["a web page with an import map", "url", async (project) => project.page(await project.serve())]],
+    ways: [
+      [
+        "a web page with an import map",
+        "url",
+        async (project) => project.openInBrowser(await project.serve()),
+      ],
+    ],
   },
   {
     parts: [
@@ -223,10 +231,14 @@ export const projects = [
         async (project) => {
           const port = await freePort();
           project.origin = await project.start(`next dev --hostname 127.0.0.1 --port ${port}`, port);
-          return project.page(project.origin);
+          return project.openInBrowser(project.origin);
         },
       ],
-      ["Next.js 16, dev, hooks of React", "url", (project) => project.page(`${project.origin}/hooks`)],
+      [
+        "Next.js 16, dev, hooks of React",
+        "url",
+        (project) => project.openInBrowser(`${project.origin}/hooks`),
+      ],
       ["Next.js 16, dev, route handler", "file", (project) => project.getJson(`${project.origin}/api/round`)],
       [
         "Next.js 16, client component",
@@ -235,10 +247,10 @@ export const projects = [
           const port = await freePort();
           await project.run("next build");
           project.origin = await project.start(`next start --hostname 127.0.0.1 --port ${port}`, port);
-          return project.page(project.origin);
+          return project.openInBrowser(project.origin);
         },
       ],
-      ["Next.js 16, hooks of React", "url", (project) => project.page(`${project.origin}/hooks`)],
+      ["Next.js 16, hooks of React", "url", (project) => project.openInBrowser(`${project.origin}/hooks`)],
       ["Next.js 16, route handler", "file", (project) => project.getJson(`${project.origin}/api/round`)],
       [
         "Next.js 16, route handler at the edge",
@@ -252,7 +264,7 @@ export const projects = [
           const port = await freePort();
           await project.run("next build --webpack");
           project.origin = await project.start(`next start --hostname 127.0.0.1 --port ${port}`, port);
-          return project.page(project.origin);
+          return project.openInBrowser(project.origin);
         },
       ],
       [
@@ -295,7 +307,7 @@ export const projects = [
           return project.getJson(`${project.origin}/api/round`);
         },
       ],
-      ["Next.js 16 by OpenNext, client component", "url", (project) => project.page(project.origin)],
+      ["Next.js 16 by OpenNext, client component", "url", (project) => project.openInBrowser(project.origin)],
     ],
   },
   {
@@ -379,15 +391,15 @@ export const projects = [
   ),
   framework("react", "React 19 by Vite 8", async (project) => {
     await project.run("vite build");
-    return project.page(await project.serve("dist"));
+    return project.openInBrowser(await project.serve("dist"));
   }),
   framework("vue", "Vue 3 by Vite 8", async (project) => {
     await project.run("vite build");
-    return project.page(await project.serve("dist"));
+    return project.openInBrowser(await project.serve("dist"));
   }),
   framework("svelte", "SvelteKit 3", async (project) => {
     await project.run(`${NEWER_NODE} vite build`);
-    return project.page(await project.serve("build"));
+    return project.openInBrowser(await project.serve("build"));
   }),
   {
     parts: [
@@ -399,7 +411,7 @@ export const projects = [
       "inline",
       async (project) => {
         await project.run(`${NEWER_NODE} ng build --configuration ${configuration}`);
-        return project.page(await project.serve(`out/${configuration}/browser`));
+        return project.openInBrowser(await project.serve(`out/${configuration}/browser`));
       },
     ]),
   },

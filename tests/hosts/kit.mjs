@@ -160,7 +160,7 @@ export class Project {
   }
 
   /** Opens a web page and resolves to the result of its round. */
-  async page(url) {
+  async openInBrowser(url) {
     const { root, tokens } = await this.world();
     const context = await this.#stage.browser.newContext();
     try {

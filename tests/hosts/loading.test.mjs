@@ -159,7 +159,7 @@ describe("in a browser", () => {
           path === "/index.html" ? { status: 200, type: "text/html", body: document } : undefined,
       );
       try {
-        assert.deepEqual(await project.page(served.origin), resultOf("inline"));
+        assert.deepEqual(await project.openInBrowser(served.origin), resultOf("inline"));
       } finally {
         await served.end();
       }

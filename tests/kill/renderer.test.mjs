@@ -14,6 +14,6 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`after a crash of the renderer ${DESCRIPTIONS[point]} nothing is lost and nothing delivered twice`, (context) =>
+  test(`after a crash of the renderer ${DESCRIPTIONS[point]} nothing is lost and no committed page is delivered again`, (context) =>
     series(context, site, browser, "renderer", point));
 }

@@ -27,13 +27,13 @@ const FAULTS = { hang: {}, delay: { ms: 60_000 }, slow: { bytes_per_second: 200 
 /** The ways that a tab announces by a message of the same name. For others it sends "stopped". */
 const ANNOUNCED = ["waiting", "committing"];
 
-/** Plans one kill. */
+/** Plans one kill. `place`: where the tab stops. In a sweep and for `saved` it is not `point`. */
 export function planKill(point, kill, { below }) {
   const how = POINTS[point][kill % POINTS[point].length];
   // The round saves a record before a page only if the page has new items.
-  if (how === "saved") return { point, at: "record", how, times: 1 };
-  const [at] = Object.entries(POINTS).find(([, ways]) => ways.includes(how));
-  return { point, at, how, times: 1 + below(3) };
+  if (how === "saved") return { point, place: "record", how, times: 1 };
+  const [place] = Object.entries(POINTS).find(([, ways]) => ways.includes(how));
+  return { point, place, how, times: 1 + below(3) };
 }
 
 /** Random numbers seeded by the name of the series, so that each series can run alone. */
@@ -69,8 +69,8 @@ export async function startWorld(site, point, { below }) {
       return log.filter(({ kind }) => kind !== "preflight");
     },
     /** Makes the faults of the server that a plan needs. For other plans, the tab stops itself. */
-    async setFaults({ at, how, times }) {
-      if (at === "fetch")
+    async setFaults({ place, how, times }) {
+      if (place === "fetch")
         await world.faults({
           match: { collection: "contacts", skip: times - 1 },
           fault: { name: how, ...FAULTS[how] },
@@ -81,7 +81,7 @@ export async function startWorld(site, point, { below }) {
 
 /** Waits until a tab has reached the point of the plan. Resolves to its messages until then. */
 export async function waitForPoint(channel, world, plan, { below }, run) {
-  if (plan.at !== "fetch") {
+  if (plan.place !== "fetch") {
     const messages = await channel.until(ANNOUNCED.includes(plan.how) ? plan.how : "stopped", run);
     if (plan.how === "committing") await delayed(below(4));
     return messages;
@@ -232,10 +232,10 @@ class Model {
       log.map(({ url }) => url),
       inSweep && (messages.find(({ kind }) => kind === "round")?.report.requests ?? log.length),
     );
-    if (!plan || ["record", "announcement"].includes(plan.at)) this.#commit();
+    if (!plan || ["record", "announcement"].includes(plan.place)) this.#commit();
     // The next page is requested before the current one is committed.
-    const isUncertain = plan?.how === "committing" || plan?.at === "fetch";
-    this.#repeats = isUncertain ? undefined : plan !== undefined && plan.at !== "announcement";
+    const isUncertain = plan?.how === "committing" || plan?.place === "fetch";
+    this.#repeats = isUncertain ? undefined : plan !== undefined && plan.place !== "announcement";
     if (!isUncertain) this.#page = undefined;
   }
 

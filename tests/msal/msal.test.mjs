@@ -36,11 +36,11 @@ let folder;
 let chromium;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "deltalink-msal-"));
-  const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-  await cp(at("site"), folder, { recursive: true });
-  await cp(at("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
+  const absolutePath = (path) => fileURLToPath(new URL(path, import.meta.url));
+  await cp(absolutePath("site"), folder, { recursive: true });
+  await cp(absolutePath("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
   await build({
-    stdin: { contents: 'export * from "@azure/msal-browser";', resolveDir: at(".") },
+    stdin: { contents: 'export * from "@azure/msal-browser";', resolveDir: absolutePath(".") },
     bundle: true,
     format: "esm",
     target: "es2022",

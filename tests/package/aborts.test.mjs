@@ -71,14 +71,16 @@ test("an abort in the queue of a mailbox lets the other queries proceed", async 
     fetch: (url, init) => ((requests += 1), isHeld ? hang(init) : fetch(url, init)),
   });
   const stops = Array.from({ length: 6 }, () => new AbortController());
-  const rounds = stops.map(({ signal }, at) => client.events({ ...weeks, name: `q${at}` }).sync({ signal }));
+  const rounds = stops.map(({ signal }, index) =>
+    client.events({ ...weeks, name: `q${index}` }).sync({ signal }),
+  );
   await polled(() => requests === 4);
   await waitForPendingRequests(fake);
   assert.equal(requests, 4, "the others wait");
   isHeld = false;
   // Two that wait, and one with a request in flight.
-  for (const at of [5, 4, 0]) stops[at].abort("left");
-  for (const at of [5, 4, 0]) await assert.rejects(rounds[at], (reason) => reason === "left");
+  for (const index of [5, 4, 0]) stops[index].abort("left");
+  for (const index of [5, 4, 0]) await assert.rejects(rounds[index], (reason) => reason === "left");
   assert.equal((await client.events({ ...weeks, name: "late" }).sync()).outcome, "complete");
   for (const stop of stops) stop.abort("end");
   await Promise.allSettled(rounds);

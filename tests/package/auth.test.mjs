@@ -364,8 +364,8 @@ test("sources with one cache share received tokens, but no pending request", asy
 
 test("a shared cache has room for the tokens of many tenants", async () => {
   const cache = new Map();
-  const sources = Array.from({ length: 60 }, (_, at) =>
-    clientCredentials({ ...app, tenant: `tenant-${at}.example`, authority, cache }),
+  const sources = Array.from({ length: 60 }, (_, index) =>
+    clientCredentials({ ...app, tenant: `tenant-${index}.example`, authority, cache }),
   );
   for (let turn = 0; turn < 3; turn += 1) for (const source of sources) await source(start());
   assert.equal(requests.length, 60);

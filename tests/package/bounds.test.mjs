@@ -99,8 +99,8 @@ async function spoil(name) {
 
 test('all(), count() and a sweep reject with the code "store" if scan() of the store never ends', async () => {
   const chunk = (from) =>
-    Array.from({ length: 500 }, (_, at) => [
-      `${from} ${String(at).padStart(3, "0")}`,
+    Array.from({ length: 500 }, (_, index) => [
+      `${from} ${String(index).padStart(3, "0")}`,
       { round: 1, item: { id: "x" } },
     ]);
   // Returns two chunks alternately, without end.

@@ -44,7 +44,7 @@ async function visit(name) {
 }
 
 const references = [];
-for (let at = 0; at < 50; at++) references.push(await visit(`window ${at}`));
+for (let index = 0; index < 50; index++) references.push(await visit(`window ${index}`));
 
 /** Makes a query live and stops it, before the schedule knows it. */
 function stopAtOnce(name) {
@@ -52,7 +52,7 @@ function stopAtOnce(name) {
   query.live().stop();
   return new WeakRef(query.state);
 }
-for (let at = 0; at < 50; at++) references.push(stopAtOnce(`stopped at once ${at}`));
+for (let index = 0; index < 50; index++) references.push(stopAtOnce(`stopped at once ${index}`));
 
 // Only a listener or a subscription remains.
 const listener = [];

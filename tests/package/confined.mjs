@@ -10,11 +10,11 @@ export const packedWasm = () =>
   readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url));
 
 /** Decodes the number at an offset in a wasm. Returns the number and the offset after it. */
-function leb(bytes, at) {
+function leb(bytes, offset) {
   let value = 0;
   for (let shift = 0; ; shift += 7) {
-    value |= (bytes[at] & 127) << shift;
-    if (bytes[at++] < 128) return [value, at];
+    value |= (bytes[offset] & 127) << shift;
+    if (bytes[offset++] < 128) return [value, offset];
   }
 }
 
@@ -33,18 +33,18 @@ function encodedSigned(value) {
 
 /** The wasm with one section replaced. */
 function withSection(wasm, section, change) {
-  for (let at = 8; at < wasm.length;) {
-    const [size, from] = leb(wasm, at + 1);
-    if (wasm[at] === section) {
+  for (let offset = 8; offset < wasm.length;) {
+    const [size, from] = leb(wasm, offset + 1);
+    if (wasm[offset] === section) {
       const content = change(wasm.subarray(from, from + size));
       return Buffer.concat([
-        wasm.subarray(0, at),
+        wasm.subarray(0, offset),
         Buffer.from([section, ...encoded(content.length)]),
         Buffer.from(content),
         wasm.subarray(from + size),
       ]);
     }
-    at = from + size;
+    offset = from + size;
   }
   throw new Error(`the wasm has no section ${section}`);
 }

@@ -349,8 +349,8 @@ const BROKEN = [
     careless((store, states, rowsOf) => ({
       async commit(key, { put, ...batch }) {
         const done = await store.commit(key, { ...batch, put: [] });
-        for (const [at, pair] of done ? put.entries() : []) {
-          if (at % 20 === 0) await delayed(2);
+        for (const [index, pair] of done ? put.entries() : []) {
+          if (index % 20 === 0) await delayed(2);
           rowsOf(key).set(...pair);
         }
         return done;

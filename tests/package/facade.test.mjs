@@ -13,7 +13,7 @@ before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
 const populate = { contacts: 30 };
-const byId = (items) => items.map(({ id }) => id).sort();
+const sortedIds = (items) => items.map(({ id }) => id).sort();
 
 test("the status is the same object until something changes, and shared by the queries of one key", async () => {
   const world = await fake.world({ populate });
@@ -134,7 +134,7 @@ test("items() reads all items in chunks", async () => {
   const items = [];
   for await (const item of contacts.items()) items.push(item);
   assert.equal(items.length, 1100);
-  assert.deepEqual(byId(items), byId(await contacts.all()));
+  assert.deepEqual(sortedIds(items), sortedIds(await contacts.all()));
   assert.deepEqual(await contacts.get(items[7].id), items[7]);
   assert.equal(await contacts.get("nobody"), undefined);
   await client.close();
@@ -157,7 +157,7 @@ test("a feed has rounds and no mirror", async () => {
   assert.equal("all" in feed || "sync" in feed, false);
   const ids = [];
   for await (const page of feed.round()) ids.push(...page.changes.map(({ id }) => id));
-  assert.deepEqual(ids.sort(), byId(await world.table("contacts")));
+  assert.deepEqual(ids.sort(), sortedIds(await world.table("contacts")));
   await client.close();
 });
 
@@ -197,7 +197,7 @@ async function storeAfterPage(world) {
   return { ...store, commit: async () => true };
 }
 
-test("without a store a host without IndexedDB is named before the account that a store would need", async () => {
+test("without a store, the error names the missing IndexedDB rather than the missing account", async () => {
   await assert.rejects(openDelta({ token: () => "t" }), {
     code: "store",
     message: /^this host has no IndexedDB, or refuses it here/,
@@ -281,14 +281,14 @@ test('an abort or close() ends the wait for a store that hangs, and a scan() wit
 
 test("a malformed Response ends the round with an error code", async () => {
   const headers = { get() {} };
-  const fault = () => {
+  const throwing = () => {
     throw new Error("x");
   };
   for (const [malformed, code] of [
-    [{ status: 503, text: async () => "", headers: { get: fault } }, "network"],
+    [{ status: 503, text: async () => "", headers: { get: throwing } }, "network"],
     [{ status: 503, text: async () => "", headers: { get: () => 7 } }, "network"],
     [{ status: 503, text: async () => "", headers }, "network"],
-    [{ status: 200, text: fault, headers }, "network"],
+    [{ status: 200, text: throwing, headers }, "network"],
     [{ status: 200, text: () => 7, headers }, "protocol"],
     [{ status: NaN, text: async () => "{}", headers }, "bad-request"],
     [
@@ -297,7 +297,7 @@ test("a malformed Response ends the round with an error code", async () => {
         text: async () => "{}",
         headers,
         get ok() {
-          return fault();
+          return throwing();
         },
       },
       "protocol",
@@ -308,7 +308,7 @@ test("a malformed Response ends the round with an error code", async () => {
         text: async () => "{}",
         headers,
         get type() {
-          return fault();
+          return throwing();
         },
       },
       "protocol",
@@ -316,7 +316,7 @@ test("a malformed Response ends the round with an error code", async () => {
     [
       {
         get status() {
-          return fault();
+          return throwing();
         },
       },
       "bad-request",

@@ -109,7 +109,7 @@ const invalidResponses = {
 };
 
 for (const [what, [respond, code = "protocol"]] of Object.entries(invalidResponses)) {
-  test(`a response that ${what} is not an internal error, and other queries of the client continue`, async () => {
+  test(`a response that ${what} is not an internal error, and the mirrors of the client stay in memory`, async () => {
     let isInvalid = true;
     const retry = { base: 1, cap: 2, timeout: 20, attempts: 2 };
     const client = await clientOf(() => (isInvalid ? respond() : done()), { retry });

@@ -53,11 +53,13 @@ test("the tarball contains the wasm, that of the fake Graph, and the files of pa
 });
 
 test("every link of the packed README leads to a file of the repository, by its full address", async () => {
-  const at = (name) => join(folder, "node_modules/deltalink", name);
-  const { repository, homepage, bugs } = JSON.parse(await readFile(at("package.json"), "utf8"));
+  const absolutePath = (name) => join(folder, "node_modules/deltalink", name);
+  const { repository, homepage, bugs } = JSON.parse(await readFile(absolutePath("package.json"), "utf8"));
   const address = repository.url.replace(/^git\+|\.git$/g, "");
   assert.deepEqual([homepage, bugs], [`${address}#readme`, `${address}/issues`]);
-  const links = [...(await readFile(at("README.md"), "utf8")).matchAll(/\]\(([^)]+)\)/g)].map(([, to]) => to);
+  const links = [...(await readFile(absolutePath("README.md"), "utf8")).matchAll(/\]\(([^)]+)\)/g)].map(
+    ([, to]) => to,
+  );
   assert.ok(links.length > 15, `${links.length} links`);
   for (const link of links) {
     // Pictures are shown by their bytes.

@@ -132,10 +132,10 @@ test("after a trap queries of a loop with one options object request their own u
     ["alice", "bob", "carol"],
   );
   assert.ok(urls.every(({ searchParams }) => searchParams.get("startDateTime").startsWith("2026-11-23")));
-  for (const [at, query] of queries.entries())
+  for (const [index, query] of queries.entries())
     assert.deepEqual(
       (await query.all()).map(({ id }) => id),
-      [["alice", "bob", "carol"][at]],
+      [["alice", "bob", "carol"][index]],
     );
   await client.close();
 });

@@ -95,13 +95,13 @@ for (const [name, left] of Object.entries(leave)) {
   test(`${name} ends a next() that waits for a request: the request is aborted, lock and permit are released`, async () => {
     const { client, signals, respond } = await hangingClient();
     // The limit of requests in flight for /users is eight.
-    const queries = Array.from({ length: 8 }, (_, at) =>
-      client.track("/users/delta", { name: `query ${at}` }),
+    const queries = Array.from({ length: 8 }, (_, index) =>
+      client.track("/users/delta", { name: `query ${index}` }),
     );
     const rounds = queries.map((query) => iterate(query));
     const waiting = rounds.map((pages) => pages.next());
     await until(() => signals.length === 8);
-    for (const [at, pages] of rounds.entries()) await left(pages, waiting[at]);
+    for (const [index, pages] of rounds.entries()) await left(pages, waiting[index]);
     assert.ok(signals.every(({ aborted }) => aborted));
     respond();
     assert.equal(queries[0].status.get().phase, "new");

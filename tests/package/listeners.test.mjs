@@ -133,8 +133,8 @@ test("two queries whose listeners await each other's sync() do not hang", async 
 
 // ---- cleanup
 
-/** Counts the channels of queries that are open. */
-function channels(t) {
+/** Watches the channels of queries. Returns the set of the open ones. */
+function watchChannels(t) {
   const open = new Set();
   const Real = globalThis.BroadcastChannel;
   globalThis.BroadcastChannel = class extends Real {
@@ -155,14 +155,14 @@ let accounts = 0;
 const onDisk = (respond) => clientOf(respond, { store: "indexeddb", account: `alex ${(accounts += 1)}` });
 const oneEvent = () =>
   page([{ id: "event 1", type: "singleInstance" }], { delta: "/me/calendarView/delta?$deltatoken=1" });
-const windows = Array.from({ length: 50 }, (_, at) => ({
-  start: `2026-11-${String((at % 28) + 1).padStart(2, "0")}`,
+const windows = Array.from({ length: 50 }, (_, index) => ({
+  start: `2026-11-${String((index % 28) + 1).padStart(2, "0")}`,
   end: "2027-01-31",
-  name: `window ${at}`,
+  name: `window ${index}`,
 }));
 
 test("fifty windows of a calendar whose listeners were removed leave no channel open", async (t) => {
-  const open = channels(t);
+  const open = watchChannels(t);
   const client = await onDisk(oneEvent);
   for (const window of windows) {
     const events = client.events(window);
@@ -176,7 +176,7 @@ test("fifty windows of a calendar whose listeners were removed leave no channel 
 });
 
 test("a channel is open during a round, and until the last listener is removed", async (t) => {
-  const open = channels(t);
+  const open = watchChannels(t);
   const during = [];
   const client = await onDisk(pages);
   const users = client.track("/users/delta");
@@ -257,8 +257,8 @@ test("twenty rounds of one client at once, stopped by one signal, do not look li
     page([], { delta: `/me/contacts/delta?$deltatoken=${count}` }),
   );
   const { signal } = new AbortController();
-  const folders = Array.from({ length: 20 }, (_, at) =>
-    client.track(`/me/contactFolders/${at}/contacts/delta`),
+  const folders = Array.from({ length: 20 }, (_, index) =>
+    client.track(`/me/contactFolders/${index}/contacts/delta`),
   );
   await Promise.all(folders.flatMap((folder) => [folder.sync({ signal }), folder.sync({ signal })]));
   // Node emits a warning in a later turn.

@@ -23,7 +23,7 @@ const EVERY = 60_000;
 const isResting = ({ phase, nextRoundAt }) => phase === "idle" && nextRoundAt !== undefined;
 
 /** Replaces the timers and the clock; `pass(query)` goes to the time of its next round. */
-function clock(context) {
+function replaceClock(context) {
   const timers = fakeTimers(context, Date.now());
   return {
     tick: (ms) => timers.tick(ms),
@@ -55,7 +55,7 @@ test("a live query runs a round at once, and one at each interval, which doubles
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
-  const { pass } = clock(context);
+  const { pass } = replaceClock(context);
   const live = contacts.live();
   assert.equal(factor(await statusUntil(contacts, isResting)), 1);
   assert.equal(await contacts.count(), 5);
@@ -87,7 +87,7 @@ test("a new handle within a second of stop() causes no request, and no round run
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
-  const { tick } = clock(context);
+  const { tick } = replaceClock(context);
   const first = contacts.live();
   await statusUntil(contacts, isResting);
   const before = graph.requests().length;
@@ -109,7 +109,7 @@ test("the shortest interval of all handles of a query applies, and a disposed ha
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
-  clock(context);
+  replaceClock(context);
   const slow = contacts.live({ every: 8 * EVERY });
   const fast = client.orgContacts().live({ every: EVERY });
   assert.equal(factor(await statusUntil(contacts, isResting)), 1);
@@ -123,7 +123,7 @@ test("a signal stops a handle, and live() throws the reason of an aborted signal
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
-  const { tick } = clock(context);
+  const { tick } = replaceClock(context);
   const stop = new AbortController();
   contacts.live({ signal: stop.signal });
   await statusUntil(contacts, isResting);
@@ -144,7 +144,7 @@ test("a live query that needs a sign-in pauses until resume(), and continues the
     Promise.reject(Object.assign(new Error("again"), { errorCode: "interaction_required" }));
   const client = await open(graph, { token: () => (isSignedIn ? graph.token() : refuse()) });
   const contacts = client.orgContacts();
-  const { tick } = clock(context);
+  const { tick } = replaceClock(context);
   contacts.live();
   const { error } = await statusUntil(contacts, ({ phase }) => phase === "needs-auth");
   assert.equal(error.code, "interaction");
@@ -162,7 +162,7 @@ test("failures back off, and the status shows the error and the next attempt", a
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
-  const { pass, tick } = clock(context);
+  const { pass, tick } = replaceClock(context);
   graph.fault(FORBIDDEN, { times: 2 });
   contacts.live();
   const hasFailed = ({ phase, nextRoundAt }) => phase === "failed" && nextRoundAt !== undefined;
@@ -241,7 +241,7 @@ test("twenty live queries of a client run at most four rounds at once", async ()
       }
     },
   });
-  const queries = Array.from({ length: 20 }, (_, at) => client.orgContacts({ name: `q${at}` }));
+  const queries = Array.from({ length: 20 }, (_, index) => client.orgContacts({ name: `q${index}` }));
   for (const query of queries) query.live();
   await Promise.all(queries.map((query) => statusUntil(query, isResting)));
   assert.ok(most <= 4, `${most} at once`);
@@ -261,7 +261,7 @@ test("close() ends live queries and rejects a pending syncNow()", async () => {
   assert.throws(() => contacts.live(), { code: "closed" });
 });
 
-test("live() rejects an interval below 5 seconds and unknown options, and names the option", async () => {
+test("live() refuses an interval below 5 seconds and unknown options, and names the option", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -280,7 +280,7 @@ test("live() rejects an interval below 5 seconds and unknown options, and names 
   await client.close();
 });
 
-test("syncNow() in a listener throws before the first await, and causes no deadlock after it", async () => {
+test("syncNow() in a listener rejects before the first await, and causes no deadlock after it", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();

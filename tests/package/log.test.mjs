@@ -31,10 +31,10 @@ async function openLogged(options) {
 }
 
 /** The tokens of the links that were requested. Each token is a secret. */
-const linksOf = (graph) =>
+const linkTokensOf = (graph) =>
   graph
     .requests()
-    .flatMap(({ url }) => [...url.matchAll(/(?:skip|delta)token=([^&]+)/g)].map(([, link]) => link));
+    .flatMap(({ url }) => [...url.matchAll(/(?:skip|delta)token=([^&]+)/g)].map(([, token]) => token));
 
 test("each round has one entry, with its report", async () => {
   const { client, entries, users } = await openLogged();
@@ -84,7 +84,7 @@ test("each failed request has an entry, with Graph's ids and code", async () => 
   await client.close();
 });
 
-test("a round that fails has the code and the message of its error, and a level that says whether to try again", async () => {
+test("the entry of a failed round has the code and the message of its error, and a level that says whether to try again", async () => {
   const table = [
     [{ name: "status", status: 503, times: Infinity }, "network", "warn"],
     [{ name: "throttle", retryAfter: 4000 }, "throttled", "warn"],
@@ -151,8 +151,8 @@ test("no entry has a token, a link, a query string or the account", async () => 
   const failed = entries.filter(({ event }) => event === "request");
   assert.ok(failed.length >= 6 && entries.length - failed.length === faults.length + 2, `${failed.length}`);
   const text = JSON.stringify(entries);
-  assert.ok(tokens.length > 0 && linksOf(graph).length > 5);
-  for (const secret of [...tokens, ...linksOf(graph), graph.token.account, "secret-id"])
+  assert.ok(tokens.length > 0 && linkTokensOf(graph).length > 5);
+  for (const secret of [...tokens, ...linkTokensOf(graph), graph.token.account, "secret-id"])
     assert.ok(!text.includes(secret), `${secret} in ${text}`);
   assert.doesNotMatch(
     JSON.stringify(entries.map(({ message: _, ...rest }) => rest)),

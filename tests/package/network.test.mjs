@@ -227,7 +227,10 @@ test("the error of a wasm that cannot be loaded names the missing network, if th
 test("a page of 50 MB and an item of 10 MB are stored", async () => {
   const pages = [
     {
-      value: Array.from({ length: 50_000 }, (_, at) => ({ id: `i${at}`, body: `${at} ${"x".repeat(1000)}` })),
+      value: Array.from({ length: 50_000 }, (_, index) => ({
+        id: `i${index}`,
+        body: `${index} ${"x".repeat(1000)}`,
+      })),
       "@odata.nextLink": "https://graph.microsoft.com/v1.0/contacts/delta?$skiptoken=1",
     },
     {

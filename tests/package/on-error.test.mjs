@@ -40,7 +40,7 @@ test("onError may wait, and the wait is in the report", async () => {
   await client.close();
 });
 
-test("a round ends with the error if onError returns stop or something else, or throws", async () => {
+test("a round ends with its error if onError returns stop or throws, and with bad-request if it returns something else", async () => {
   const thrown = new RangeError("of the caller");
   for (const [onError, expected] of [
     [() => "stop", { code: "forbidden" }],

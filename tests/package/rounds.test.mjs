@@ -10,7 +10,7 @@ before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
 const populate = { contacts: 30 };
-const byId = (items) => items.map(({ id }) => id).sort();
+const sortedIds = (items) => items.map(({ id }) => id).sort();
 
 test("a loop over the pages of a round acknowledges each page when it requests the next one", async () => {
   const world = await fake.world({ populate });
@@ -27,7 +27,7 @@ test("a loop over the pages of a round acknowledges each page when it requests t
   assert.equal(pages, 3);
   assert.equal(round.report.outcome, "complete");
   assert.ok(round.report.startedAt instanceof Date && round.report.endedAt instanceof Date);
-  assert.deepEqual(byId(await contacts.all()), byId(await world.table("contacts")));
+  assert.deepEqual(sortedIds(await contacts.all()), sortedIds(await world.table("contacts")));
   await client.close();
 });
 

@@ -18,8 +18,8 @@ const SECRETS = [
 
 /** Whether a text contains a run of a secret's characters. */
 function leak(text, secret) {
-  for (let at = 0; at + RUN <= secret.length; at += 1) {
-    const run = secret.slice(at, at + RUN);
+  for (let index = 0; index + RUN <= secret.length; index += 1) {
+    const run = secret.slice(index, index + RUN);
     if (text.includes(run)) return run;
   }
   return undefined;

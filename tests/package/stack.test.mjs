@@ -57,14 +57,14 @@ test("the wasm has a stack of 256 KB", async () => {
 
 test("20,000 occurrences of series named by control characters or dots are stored", async () => {
   for (const master of [
-    (at) => `\u0001${at}`,
+    (index) => `\u0001${index}`,
     () => ".",
     () => "..",
-    (at) => `${at}\u0000`,
-    (at) => "/".repeat(at % 7),
+    (index) => `${index}\u0000`,
+    (index) => "/".repeat(index % 7),
     () => "\n",
   ]) {
-    const items = Array.from({ length: 20_000 }, (_, at) => occurrence(`event ${at}`, master(at)));
+    const items = Array.from({ length: 20_000 }, (_, index) => occurrence(`event ${index}`, master(index)));
     const client = await clientOf((url) =>
       url.includes("/events/") ? new Response("", { status: 404 }) : page(items, { delta }),
     );
@@ -90,8 +90,8 @@ test("a round ends although its stored record has 20,000 masters that cannot be 
     const events = client.events(week);
     for await (const one of events.round({ maxPages: 1 })) void one;
     const stored = await store.load(events.key);
-    // The number of masters that the round can request in its time.
-    const masters = Array.from({ length: 20_000 }, (_, at) => (at % 100 ? master : `series ${at}`));
+    // Every hundredth master can be requested: a round has no time for more requests.
+    const masters = Array.from({ length: 20_000 }, (_, index) => (index % 100 ? master : `series ${index}`));
     await store.commit(events.key, {
       expect: stored.revision,
       state: { ...stored, masters },
@@ -105,7 +105,8 @@ test("a round ends although its stored record has 20,000 masters that cannot be 
 });
 
 for (const depth of [60, 70, 1_000, 10_000]) {
-  test(`items of ${depth} levels are added, repeated, changed and removed`, async () => {
+  const result = depth < 1_000 ? "are added, repeated, changed and removed" : "never make the wasm trap";
+  test(`items of ${depth} levels ${result}`, async () => {
     for (const nested of [nestedObjects(depth), nestedArrays(depth)]) {
       const items = [
         `{"id":"event 1","type":"singleInstance","x":${nested}}`,
@@ -134,7 +135,7 @@ for (const depth of [60, 70, 1_000, 10_000]) {
   });
 }
 
-test("bodies and records of 100,000 levels lead to errors with a code, and the next round continues", async () => {
+test("bodies and records of 100,000 levels never make the wasm trap, and after such a body the next round completes", async () => {
   const deep = nestedArrays(100_000);
   const bodies = [
     deep,
@@ -180,7 +181,7 @@ test("bodies and records of 100,000 levels lead to errors with a code, and the n
   }
 });
 
-test("ids of a megabyte, of any characters, and of a whole page are distinguished", async () => {
+test("ids of a megabyte and ids of any characters are distinguished on one page", async () => {
   const long = "i".repeat(1_000_000);
   const items = [
     `${long}1`,
@@ -285,22 +286,22 @@ function invalidValue(chance) {
   return pick([
     () => JSON.parse(nestedObjects(depth)),
     () => JSON.parse(nestedArrays(depth)),
-    () => Array.from({ length: depth * 4 }, (_, at) => pick([".", "\u0001", `series ${at % 40}`, ""])),
+    () => Array.from({ length: depth * 4 }, (_, index) => pick([".", "\u0001", `series ${index % 40}`, ""])),
     () => "x".repeat(depth * 100),
     () => pick([null, true, -1, 0.5, 2 ** 53, 1e300, "", "idle", "paging", "\ud800", {}, []]),
-    () => Object.fromEntries(Array.from({ length: depth }, (_, at) => [`p${at}`, at])),
+    () => Object.fromEntries(Array.from({ length: depth }, (_, index) => [`p${index}`, index])),
   ])();
 }
 
-/** Replaces some fields by invalid values, even nested ones. */
+/** Replaces some properties and elements by invalid values, even nested ones. */
 function corrupted(value, chance) {
   if (chance() < 0.15) return invalidValue(chance);
-  if (Array.isArray(value)) return value.map((member) => corrupted(member, chance));
+  if (Array.isArray(value)) return value.map((element) => corrupted(element, chance));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [
+    Object.entries(value).map(([name, property]) => [
       name,
-      name === "format" ? member : corrupted(member, chance),
+      name === "format" ? property : corrupted(property, chance),
     ]),
   );
 }
@@ -356,7 +357,7 @@ const PAGE = {
 };
 
 test("random records, rows and pages never make the wasm trap", async () => {
-  const seeds = SEED ? [SEED] : Array.from({ length: CASES }, (_, at) => at + 1);
+  const seeds = SEED ? [SEED] : Array.from({ length: CASES }, (_, index) => index + 1);
   const ends = new Map();
   for (const seed of seeds) {
     const chance = random(seed);

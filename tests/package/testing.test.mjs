@@ -21,8 +21,8 @@ async function usersOf(graph, more) {
 
 /** Compares the mirror with the items of the fake Graph. */
 async function same(query, graph, collection) {
-  const byId = (items) => items.map(({ id }) => id).sort();
-  assert.deepEqual(byId(await query.all()), byId(graph.items(collection)));
+  const sortedIds = (items) => items.map(({ id }) => id).sort();
+  assert.deepEqual(sortedIds(await query.all()), sortedIds(graph.items(collection)));
 }
 
 test("a mirror follows additions, edits and removals in the fake Graph", async () => {

@@ -123,9 +123,9 @@ test("after a commit only the changed rows are read, and all others stay the sam
     ),
   });
   const before = await new Promise((resolve) => view.subscribe((state) => state.ready && resolve(state)));
-  const changed = before.items.filter((_, at) => at % 200 === 0).map(({ id }) => id);
+  const changed = before.items.filter((_, index) => index % 200 === 0).map(({ id }) => id);
   assert.equal(changed.length, 5);
-  for (const [at, id] of changed.entries()) graph.edit("contacts", id, { displayName: `Aaron ${at}` });
+  for (const [index, id] of changed.entries()) graph.edit("contacts", id, { displayName: `Aaron ${index}` });
   Object.assign(calls, { where: 0, compare: 0 });
   await contacts.sync();
   await until(() => names(view.get()).filter((name) => name.startsWith("Aaron")).length === 5);

@@ -35,5 +35,5 @@ async function environment() {
   let output = "";
   for await (const text of child.stdout) output += text;
   const values = output.split("\n");
-  return Object.fromEntries(names.map((name, at) => [name, values[at]]));
+  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
 }

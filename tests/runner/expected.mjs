@@ -33,14 +33,14 @@ export function applyExpected(suite, tests, list) {
       return {
         name: test.name,
         outcome: "failed",
-        at: LIST,
+        place: LIST,
         message: `${test.outcome} now: remove it from the list`,
       };
     }),
     ...missing.map(({ test }) => ({
       name: test,
       outcome: "failed",
-      at: LIST,
+      place: LIST,
       message: `the suite ${suite} has no test of this name`,
     })),
   ];

@@ -2,7 +2,8 @@
 // place.
 
 /**
- * `outcome` is `passed`, `failed` or `skipped`. A failed test has a `message` and `at` (file:line).
+ * `outcome` is `passed`, `failed` or `skipped`. A failed test has a `message` and a `place`
+ * (file:line).
  */
 const test = (name, outcome, more = {}) => ({ name, outcome, ...more });
 
@@ -40,13 +41,13 @@ export function readCargo(output) {
 function panics(output) {
   const found = new Map();
   const blocks = output.split(/^---- (.+?) (?:stdout|output) ----$/m);
-  for (let at = 1; at < blocks.length; at += 2) {
-    const text = blocks[at + 1].split(/^failures:$/m)[0];
+  for (let index = 1; index < blocks.length; index += 2) {
+    const text = blocks[index + 1].split(/^failures:$/m)[0];
     const panic = text.match(/panicked at (\S+?:\d+):\d+:\n([^]*)/);
     const message = (panic?.[2] ?? text.replace(/^\s*error output:\n/, "")).split(
       /^\s*(?:note: run with|stack backtrace:|Stack:)/m,
     )[0];
-    found.set(blocks[at], { at: panic?.[1], message: shortened(message.trimEnd()) });
+    found.set(blocks[index], { place: panic?.[1], message: shortened(message.trimEnd()) });
   }
   return found;
 }
@@ -58,17 +59,17 @@ function panics(output) {
 export function readTap(output, root = "") {
   const tests = [];
   const lines = output.split("\n");
-  for (let at = 0; at < lines.length; at++) {
-    const line = lines[at].match(/^\s*(not )?ok \d+(?: - (.*?))?(?: # (SKIP|TODO)\b.*)?$/);
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index].match(/^\s*(not )?ok \d+(?: - (.*?))?(?: # (SKIP|TODO)\b.*)?$/);
     if (!line) continue;
     const [, not, name = "", directive] = line;
-    const details = yaml(lines, at + 1);
+    const details = yaml(lines, index + 1);
     if (details.type === "suite" && details.failureType !== "hookFailed") continue;
     if (details.failureType === "subtestsFailed") continue;
     const plain = name.replace(/\\([\\#])/g, "$1");
     if (directive) tests.push(test(plain, "skipped"));
     else if (!not) tests.push(test(plain, "passed"));
-    else tests.push(test(plain, "failed", place(details, root)));
+    else tests.push(test(plain, "failed", failureOf(details, root)));
   }
   return tests;
 }
@@ -77,12 +78,12 @@ export function readTap(output, root = "") {
  * The message of a failed test, and its place: the line of the failed assertion if the stack has
  * it, otherwise the line of the test.
  */
-function place({ location = "", error = "the test failed without a message", stack = "" }, root) {
+function failureOf({ location = "", error = "the test failed without a message", stack = "" }, root) {
   const begins = local(location, root).replace(/:\d+$/, "");
   const file = begins.replace(/:\d+$/, "");
   const deeper = stack.split("\n").map((line) => line.match(/\(?(?:file:\/\/)?([^\s()]+):(\d+):\d+\)?$/));
   const own = deeper.find((found) => found && local(found[1], root) === file);
-  return { at: own ? `${file}:${own[2]}` : begins, message: shortened(error) };
+  return { place: own ? `${file}:${own[2]}` : begins, message: shortened(error) };
 }
 
 /**
@@ -92,8 +93,8 @@ function yaml(lines, from) {
   const fields = {};
   if (lines[from]?.trim() !== "---") return fields;
   const indent = lines[from].match(/^ */)[0].length;
-  for (let at = from + 1; at < lines.length && lines[at].trim() !== "..."; at++) {
-    const field = lines[at].slice(indent).match(/^(\w+): (.*)$/);
+  for (let index = from + 1; index < lines.length && lines[index].trim() !== "..."; index++) {
+    const field = lines[index].slice(indent).match(/^(\w+): (.*)$/);
     if (!field) continue;
     const [, name, value] = field;
     if (!/^\|-?$/.test(value)) {
@@ -101,8 +102,8 @@ function yaml(lines, from) {
       continue;
     }
     const block = [];
-    while (lines[at + 1]?.startsWith(" ".repeat(indent + 2)) || lines[at + 1] === "")
-      block.push(lines[++at].slice(indent + 2));
+    while (lines[index + 1]?.startsWith(" ".repeat(indent + 2)) || lines[index + 1] === "")
+      block.push(lines[++index].slice(indent + 2));
     fields[name] = block.join("\n");
   }
   return fields;

@@ -16,7 +16,7 @@ const FAILURES = 10;
  */
 export async function runAll(suites) {
   const list = readList(root);
-  const slots = availableParallelism() > 1 ? 2 : 1;
+  const concurrency = availableParallelism() > 1 ? 2 : 1;
   const waiting = [...suites];
   const running = new Map();
   const done = new Map();
@@ -30,7 +30,7 @@ export async function runAll(suites) {
     before(suite).every((name) => done.has(name)) && !(suite.needs ?? []).some((need) => busy().has(need));
 
   while (waiting.length || running.size) {
-    for (let next; running.size < slots && (next = waiting.find(isReady));) {
+    for (let next; running.size < concurrency && (next = waiting.find(isReady));) {
       waiting.splice(waiting.indexOf(next), 1);
       const suite = next;
       begun += 1;
@@ -51,7 +51,7 @@ export async function runAll(suites) {
     }
     if (running.size) await Promise.race(running.values());
   }
-  return summary([...done.values()]);
+  return printSummary([...done.values()]);
 }
 
 async function runOne(suite, list) {
@@ -79,24 +79,24 @@ async function runOne(suite, list) {
   const counts = `${String(result.passed).padStart(4)} passed ${String(result.failed).padStart(3)} failed`;
   console.log(`${result.failed ? "FAILED " : "ok     "} ${name.padEnd(26)} ${counts} ${time}`);
   for (const test of judged.filter(({ outcome }) => outcome === "expected"))
-    indented(`expected failure: ${test.name} (${test.issue})`);
+    printIndented(`expected failure: ${test.name} (${test.issue})`);
   const failures = judged.filter(({ outcome }) => outcome === "failed");
-  for (const { name, at, message } of failures.slice(0, FAILURES)) {
-    indented([at, name].filter(Boolean).join("  "));
-    indented(message, 12);
+  for (const { name, place, message } of failures.slice(0, FAILURES)) {
+    printIndented([place, name].filter(Boolean).join("  "));
+    printIndented(message, 12);
   }
-  if (failures.length > FAILURES) indented(`and ${failures.length - FAILURES} more`);
-  for (const note of notes) indented(note);
-  if (failures.length) indented(`the whole log: ${log}`);
+  if (failures.length > FAILURES) printIndented(`and ${failures.length - FAILURES} more`);
+  for (const note of notes) printIndented(note);
+  if (failures.length) printIndented(`the whole log: ${log}`);
   return result;
 }
 
-function indented(text, by = 8) {
+function printIndented(text, by = 8) {
   console.log(text.replace(/^/gm, " ".repeat(by)));
 }
 
 /** Prints one line for each failed suite and the totals. Returns the exit code. */
-function summary(results) {
+function printSummary(results) {
   const sum = (count) => results.reduce((total, result) => total + (result[count] ?? 0), 0);
   const notRun = results.filter((result) => result.notRun);
   console.log("");

@@ -38,7 +38,7 @@ test("the output of cargo gives each test, with place and message of a failed on
     {
       name: "a_page_is_committed_once",
       outcome: "failed",
-      at: "tests/model.rs:87",
+      place: "tests/model.rs:87",
       message: "assertion `left == right` failed: revision\n  left: 1\n right: 2",
     },
     { name: "needs_a_corpus", outcome: "skipped" },
@@ -73,7 +73,7 @@ test("the output of a browser gives each test, with place and message of a faile
   assert.deepEqual(failed, {
     name: "browser::pages_come_in_order",
     outcome: "failed",
-    at: "tests/browser.rs:120",
+    place: "tests/browser.rs:120",
     message: "assertion failed: pages.is_empty()",
   });
   assert.equal(passed.outcome, "passed");
@@ -114,7 +114,7 @@ test("the output of node gives tests, subtests, skipped ones and the line of a f
     });
   `);
   assert.deepEqual(
-    tests.map(({ name, outcome, at }) => [name, outcome, at]),
+    tests.map(({ name, outcome, place }) => [name, outcome, place]),
     [
       ["passes # with a sign", "passed", undefined],
       ["later", "skipped", undefined],

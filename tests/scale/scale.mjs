@@ -7,7 +7,7 @@ import { DEFAULTS, simulate } from "./simulate.mjs";
 
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
-const PAGE = new URL("../../docs/scale.md", import.meta.url);
+const DOCUMENT = new URL("../../docs/scale.md", import.meta.url);
 const firstPages = Number(process.env.PAGES || DEFAULTS.firstPages);
 const { SIZES, WRITE } = process.env;
 const sizes = (SIZES || (WRITE ? "1000,10000,100000" : "1000,10000")).split(",").map(Number);
@@ -78,8 +78,8 @@ if (!isMainThread) {
   const queue = [...tasks.entries()].sort(([, one], [, other]) => other.mailboxes - one.mailboxes);
   const run = async () => {
     for (let task; (task = queue.shift());) {
-      const [at, options] = task;
-      results[at] = await new Promise((resolve, reject) => {
+      const [index, options] = task;
+      results[index] = await new Promise((resolve, reject) => {
         const worker = new Worker(new URL(import.meta.url), { workerData: options });
         worker.once("message", resolve);
         worker.once("error", reject);
@@ -88,8 +88,8 @@ if (!isMainThread) {
     }
   };
   await Promise.all([run(), run()]);
-  const tables = Object.keys(TABLES).map((title, at) => {
-    const columns = results.slice(at * sizes.length, (at + 1) * sizes.length);
+  const tables = Object.keys(TABLES).map((title, index) => {
+    const columns = results.slice(index * sizes.length, (index + 1) * sizes.length);
     const rows = Object.entries(ROWS).map(([name, read]) => `| ${name} | ${columns.map(read).join(" | ")} |`);
     const head = `| mailboxes | ${sizes.map(whole).join(" | ")} |\n|---|${sizes.map(() => "---:").join("|")}|`;
     return `### ${title}\n\n${head}\n${rows.join("\n")}`;
@@ -98,8 +98,8 @@ if (!isMainThread) {
   console.log(text);
   if (WRITE) {
     const [start, end] = ["<!-- tables: make scale WRITE=1 -->", "<!-- end of tables -->"];
-    const page = await readFile(PAGE, "utf8");
-    const before = page.slice(0, page.indexOf(start) + start.length);
-    await writeFile(PAGE, `${before}\n\n${text}\n\n${page.slice(page.indexOf(end))}`);
+    const document = await readFile(DOCUMENT, "utf8");
+    const before = document.slice(0, document.indexOf(start) + start.length);
+    await writeFile(DOCUMENT, `${before}\n\n${text}\n\n${document.slice(document.indexOf(end))}`);
   }
 }

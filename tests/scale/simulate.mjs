@@ -376,16 +376,16 @@ export function simulate(options) {
     [TICK](now) {
       workerRequests += 1;
       for (const registry of objects.registries) registry.add(now);
-      stepList.forEach(({ offset, some }, at) => {
+      stepList.forEach(({ offset, some }, index) => {
         // A row and its entry in the index, now and when the mailbox is woken.
         rows.registries += 4 * some.length;
-        schedule(now + offset, STEP, at);
+        schedule(now + offset, STEP, index);
       });
       rows.registries += shards;
       schedule(now + cron, TICK, 0);
     },
-    [STEP](now, at) {
-      const { shard, some } = stepList[at];
+    [STEP](now, index) {
+      const { shard, some } = stepList[index];
       objects.registries[shard].add(now);
       rows.registries += 1;
       for (const one of some) {

@@ -13,7 +13,7 @@ import { delayed } from "../wait.mjs";
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
 const MB = 1024 ** 2;
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const absolutePath = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** The requests to another origin, to which links and redirects of the fake Graph lead. */
 const foreignRequests = [];
@@ -27,9 +27,9 @@ await new Promise((resolve) => foreignServer.listen(0, "127.0.0.1", resolve));
 const foreignOrigin = `http://127.0.0.1:${foreignServer.address().port}`;
 
 const folder = await mkdtemp(join(tmpdir(), "deltalink-soak-"));
-await cp(at("site"), folder, { recursive: true });
-await cp(at("../wait.mjs"), join(folder, "wait.mjs"));
-await cp(at("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
+await cp(absolutePath("site"), folder, { recursive: true });
+await cp(absolutePath("../wait.mjs"), join(folder, "wait.mjs"));
+await cp(absolutePath("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
 const fake = await startFake("--static", folder);
 const chromium = await startChromium();
 let failed = 0;
@@ -70,7 +70,7 @@ function worstFaults() {
   const resets = Array.from({ length: 15 }, (_, spelling) => ({ name: "reset", spelling: spelling + 1 }));
   return [
     // Each kind of fault hits one or two percent of the responses, which is a third in all.
-    ...kinds.map((fault, at) => ({ match: { percent: at < 12 ? 2 : 1 }, times: null, fault })),
+    ...kinds.map((fault, index) => ({ match: { percent: index < 12 ? 2 : 1 }, times: null, fault })),
     { match: { percent: 1, kind: "delta" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
     { match: { percent: 1, kind: "next" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
   ];

@@ -5,13 +5,13 @@ import { tokens } from "./lines.mjs";
 
 /** A source without its comments, so that only real imports are found. */
 function withoutComments(path, text) {
-  let [code, at] = ["", 0];
+  let [code, from] = ["", 0];
   for (const { start, end, isComment } of tokens(path, text)) {
     if (!isComment) continue;
-    code += text.slice(at, start);
-    at = end;
+    code += text.slice(from, start);
+    from = end;
   }
-  return code + text.slice(at);
+  return code + text.slice(from);
 }
 
 const IMPORT = /\b(?:import|from)\s*\(?\s*"(\.[^"]*)"/g;
@@ -80,12 +80,12 @@ function expand(tree) {
   const prefix = tree.slice(0, brace);
   const branches = [];
   let [depth, from] = [0, brace + 1];
-  for (let at = brace; at < tree.length; at++) {
-    if (tree[at] === "{") depth += 1;
-    if (tree[at] === "}") depth -= 1;
-    if ((tree[at] === "," && depth === 1) || depth === 0) {
-      branches.push(tree.slice(from, at));
-      from = at + 1;
+  for (let index = brace; index < tree.length; index++) {
+    if (tree[index] === "{") depth += 1;
+    if (tree[index] === "}") depth -= 1;
+    if ((tree[index] === "," && depth === 1) || depth === 0) {
+      branches.push(tree.slice(from, index));
+      from = index + 1;
     }
     if (depth === 0) break;
   }
@@ -107,9 +107,9 @@ export function cycles(graph) {
   const found = [];
   const done = new Set();
   const visit = (node, path) => {
-    const at = path.indexOf(node);
-    if (at >= 0) found.push([...path.slice(at), node]);
-    if (at >= 0 || done.has(node)) return;
+    const index = path.indexOf(node);
+    if (index >= 0) found.push([...path.slice(index), node]);
+    if (index >= 0 || done.has(node)) return;
     for (const next of graph.get(node) ?? []) visit(next, [...path, node]);
     done.add(node);
   };

@@ -33,13 +33,13 @@ export function tokens(path, text) {
 /** The end of the template literal that begins at `start`, with the templates inside of it. */
 function templateEnd(text, start) {
   let depth = 0;
-  for (let at = start + 1; at < text.length; at++) {
-    if (text[at] === "\\") at += 1;
-    else if (depth === 0 && text[at] === "`") return at + 1;
-    else if (depth === 0 && text.startsWith("${", at)) [depth, at] = [1, at + 1];
-    else if (depth > 0 && text[at] === "`") at = templateEnd(text, at) - 1;
-    else if (depth > 0 && text[at] === "{") depth += 1;
-    else if (depth > 0 && text[at] === "}") depth -= 1;
+  for (let index = start + 1; index < text.length; index++) {
+    if (text[index] === "\\") index += 1;
+    else if (depth === 0 && text[index] === "`") return index + 1;
+    else if (depth === 0 && text.startsWith("${", index)) [depth, index] = [1, index + 1];
+    else if (depth > 0 && text[index] === "`") index = templateEnd(text, index) - 1;
+    else if (depth > 0 && text[index] === "{") depth += 1;
+    else if (depth > 0 && text[index] === "}") depth -= 1;
   }
   return text.length;
 }
@@ -84,7 +84,8 @@ function codeWidth(line, start, here) {
   const kept = line
     .split("")
     .filter(
-      (_, at) => !here.some((token) => isLong(token) && start + at >= token.start && start + at < token.end),
+      (_, index) =>
+        !here.some((token) => isLong(token) && start + index >= token.start && start + index < token.end),
     );
   return kept.length;
 }

@@ -380,34 +380,34 @@ test("all tabs together have at most four requests in flight in a mailbox, also 
   await context.route(/calendarView/, (route) => (holds ? void inFlight.push(route) : route.continue()));
   for (const [number, page] of tabs.entries()) {
     await page.evaluate((number) => {
-      for (let at = 0; at < 4; at += 1) {
+      for (let index = 0; index < 4; index += 1) {
         const events = window.client.events({
           start: "2026-11-20",
           end: "2026-11-22",
-          name: `${number} ${at}`,
+          name: `${number} ${index}`,
         });
-        window.begin(`round ${at}`, () => events.sync());
+        window.begin(`round ${index}`, () => events.sync());
       }
     }, number);
-    // All four are of the first tab.
+    // The first tab has all four slots before the others begin.
     await until(() => inFlight.length >= 4);
   }
   /** Waits for four requests, and until a whole round in another scope has ended in each tab. */
-  const four = async (pages) => {
+  const assertFour = async (pages) => {
     await until(() => inFlight.length >= 4);
     for (const page of pages) await page.evaluate(() => window.client.track("/users/delta").sync());
     assert.equal(inFlight.length, 4);
   };
   const [first, ...others] = tabs;
-  await four(tabs);
+  await assertFour(tabs);
   inFlight = [];
   await first.close();
-  await four(others);
+  await assertFour(others);
   holds = false;
   await Promise.all(inFlight.map((route) => route.continue()));
   for (const page of others)
-    for (let at = 0; at < 4; at += 1)
-      assert.equal((await end(page, `round ${at}`)).value.outcome, "complete");
+    for (let index = 0; index < 4; index += 1)
+      assert.equal((await end(page, `round ${index}`)).value.outcome, "complete");
   assert.deepEqual(
     await others[0].evaluate(async () => {
       const { held, pending } = await navigator.locks.query();
@@ -428,9 +428,9 @@ test("a tab that keeps all requests of a mailbox to itself does not stop another
     return undefined;
   });
   await stuck.evaluate(() => {
-    for (let at = 0; at < 4; at += 1) {
-      const events = window.client.events({ start: "2026-11-20", end: "2026-11-22", name: `${at}` });
-      window.begin(`round ${at}`, () => events.sync());
+    for (let index = 0; index < 4; index += 1) {
+      const events = window.client.events({ start: "2026-11-20", end: "2026-11-22", name: `${index}` });
+      window.begin(`round ${index}`, () => events.sync());
     }
   });
   await until(() => held === 4);
@@ -452,7 +452,7 @@ test("a tab that keeps all requests of a mailbox to itself does not stop another
   assert.deepEqual(reasons, ["throttled"], "and so does the report");
 });
 
-test("after a sign-in in another tab, the token source is called again for a token that it was asked for before", async () => {
+test("a call of the token source that fails after a sign-in in another tab, but began before it, is repeated", async () => {
   const world = await site.fake.world({ populate: { contacts: 5 } });
   const [page, other] = [await tab(world), await tab(world)];
   await page.evaluate(() => {

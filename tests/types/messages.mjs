@@ -8,7 +8,7 @@ const root = new URL("../..", import.meta.url).pathname;
 const lines = readFileSync(`${root}tests/types/messages/mistakes.ts`, "utf8").split("\n");
 /** The expected texts by the number of the line. */
 const expected = new Map(
-  lines.flatMap((line, at) => (at > 0 && line.startsWith("// ") ? [[at + 2, line.slice(3)]] : [])),
+  lines.flatMap((line, index) => (index > 0 && line.startsWith("// ") ? [[index + 2, line.slice(3)]] : [])),
 );
 for (const compiler of ["typescript/bin/tsc", "typescript-7/bin/tsc"]) {
   const command = [`node_modules/${compiler}`, "-p", "tests/types/messages", "--pretty", "false"];

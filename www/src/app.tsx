@@ -12,7 +12,7 @@ import { settings, useSetting, useTabSetting } from "./settings";
 import { keepShell } from "./shell";
 import { silentSession, storedConfig } from "./signin";
 import { SignInForm } from "./signin-form";
-import { listed, messageOf, plural } from "./text";
+import { enumerated, messageOf, plural } from "./text";
 import { Announcer, Button, Choices, Dialog, Switch, useAnnounce, useDetails } from "./ui";
 import { useOnline } from "./view";
 
@@ -292,7 +292,7 @@ function ForgetDialog({ session, collections, onClose, onForget }: ForgetProps) 
   const counts = collections
     .filter(({ query }) => query)
     .map(({ items, noun }) => plural(items.length, noun));
-  const what = `${listed(counts)} of ${session.name}`;
+  const what = `${enumerated(counts)} of ${session.name}`;
   const isDemo = session.kind === "demo";
   return (
     <Dialog title={isDemo ? "Forget the stored data?" : "Sign out?"} onClose={onClose}>

@@ -47,7 +47,7 @@ export interface Collection<T> {
   query: StoredQuery | undefined;
   items: readonly T[];
   byId: ReadonlyMap<string, T>;
-  /** Whether the mirror has been read, or there is none to read. */
+  /** Whether the mirror has been read. True without a query. */
   ready: boolean;
   status: QueryStatus;
   error: DeltaError | undefined;
@@ -123,7 +123,7 @@ interface Options<T> {
 }
 
 /** The state of a collection that belongs to one query. */
-interface Tracked {
+interface CollectionState {
   marks: ReadonlyMap<string, Mark>;
   last?: Changes;
   lastWithChanges?: Changes;
@@ -141,9 +141,9 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   }, [byId]);
 
   const key = query?.key;
-  const [state, setState] = useState<{ key?: string | undefined; value: Tracked }>();
-  const tracked = state && state.key === key ? state.value : { marks: NO_MARKS };
-  const track = (change: (value: Tracked) => Tracked): void =>
+  const [state, setState] = useState<{ key?: string | undefined; value: CollectionState }>();
+  const collectionState = state && state.key === key ? state.value : { marks: NO_MARKS };
+  const updateState = (change: (value: CollectionState) => CollectionState): void =>
     setState((before) => ({
       key,
       value: change(before && before.key === key ? before.value : { marks: NO_MARKS }),
@@ -154,11 +154,11 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   const begin = (): void => {
     round.current ??= { at: Date.now(), isFirst: !status.lastSyncedAt };
   };
-  const record = (changes: Change<T>[]): void => {
+  const addChanges = (changes: Change<T>[]): void => {
     begin();
     const { at, isFirst } = round.current ?? { at: 0, isFirst: false };
     const found = changes.flatMap((change) => differenceOf(change, latestById.current, titleOf) ?? []);
-    track((before) => {
+    updateState((before) => {
       const marks = new Map(before.marks);
       for (const { id, mark } of found) {
         if (mark && !isFirst) marks.set(id, mark);
@@ -169,9 +169,9 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
       return { marks, last, ...(last.differences.length > 0 && { lastWithChanges: last }) };
     });
   };
-  const listener = useRef(record);
+  const listener = useRef(addChanges);
   useEffect(() => {
-    listener.current = record;
+    listener.current = addChanges;
   });
   useEffect(() => query?.on("change", (changes) => listener.current(changes)), [key]);
 
@@ -218,8 +218,8 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
       const { at, isFirst } = round.current ?? { at: 0, isFirst: true };
       round.current = undefined;
       wasBusy.current = false;
-      const changes = tracked.last?.at === at ? tracked.last.differences : [];
-      if (changes.length === 0) track((before) => ({ ...before, last: { at, differences: [] } }));
+      const changes = collectionState.last?.at === at ? collectionState.last.differences : [];
+      if (changes.length === 0) updateState((before) => ({ ...before, last: { at, differences: [] } }));
       if (status.phase === "failed" || status.phase === "needs-auth")
         announce(`${LABELS[id]}: ${describe(status)}`);
       else if (isFirst && items.length > 0) announce(`${LABELS[id]}: loaded.`);
@@ -232,9 +232,9 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
     isBusy: isBusy || isFilling,
     ready: ready || !query,
     error: isBusy ? undefined : error,
-    marks: tracked.marks,
-    last: tracked.last,
-    lastWithChanges: tracked.lastWithChanges,
+    marks: collectionState.marks,
+    last: collectionState.last,
+    lastWithChanges: collectionState.lastWithChanges,
     async sync() {
       if (!query) return;
       abort.current ??= new AbortController();
@@ -253,7 +253,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
     canStop: pressed > 0,
     stop: () => abort.current?.abort(STOPPED),
     markSeen(id) {
-      track((before) => {
+      updateState((before) => {
         const marks = new Map(id === undefined ? [] : before.marks);
         if (id !== undefined) marks.delete(id);
         return { ...before, marks };

@@ -6,7 +6,7 @@ import { type ReactNode, useState } from "react";
 import { DaysChart, RoundsChart, Table } from "./charts";
 import { all, type Collection, LABELS, useCollections } from "./collections";
 import { type Cost, hasChanges, type History, type RoundEntry } from "./rounds";
-import { bytes, duration, listed, number, plural, shortTime, timeOfDay } from "./text";
+import { bytes, duration, enumerated, number, plural, shortTime, timeOfDay } from "./text";
 import { Button, useDetails, useNow } from "./ui";
 import {
   Differences,
@@ -81,7 +81,7 @@ function Tiles({ collections, costs }: { collections: Collection<unknown>[]; cos
   return (
     <ul className="tiles">
       <Tile icon={Database} name="Items held" value={number(held)}>
-        {listed(counts)}
+        {enumerated(counts)}
       </Tile>
       <Tile icon={HistoryIcon} name="Last sync" value={last ? shortTime(new Date(last)) : "Never"}>
         {last

@@ -11,7 +11,7 @@ import { View } from "./view";
 
 interface RecordingsProps {
   history: History;
-  /** The name of the organizer, whose recordings these are. */
+  /** The address of the organizer of the meetings, or the name of an account without one. */
   organizer: string;
   onlyMarked: boolean;
   setOnlyMarked: (isOn: boolean) => void;

@@ -33,13 +33,13 @@ export interface Day {
   removed: number;
 }
 
-/** The cost of all complete rounds of a query, and what it costs to list everything. */
+/** The cost of all rounds of a query, and the cost of listing everything. */
 export interface Cost {
   requests: number;
   bytes: number;
   /** The cost of the last complete full round. */
   full?: { requests: number; bytes: number };
-  /** The cost if each of the rounds had listed everything. */
+  /** The cost if each complete round had listed everything. */
   listed: { requests: number; bytes: number };
 }
 
@@ -105,7 +105,7 @@ export class History {
       startedAt: report.startedAt.getTime(),
       endedAt: time.getTime(),
     };
-    settings.set(this.name, JSON.stringify(after(this.get(), round)));
+    settings.set(this.name, JSON.stringify(roundsAfter(this.get(), round)));
   };
 
   clear(): void {
@@ -124,7 +124,7 @@ function parse(text: string | undefined): Rounds {
 }
 
 /** The history with one more round. */
-export function after({ rounds, days, costs }: Rounds, round: RoundEntry): Rounds {
+export function roundsAfter({ rounds, days, costs }: Rounds, round: RoundEntry): Rounds {
   const date = new Date(round.endedAt).toLocaleDateString("sv");
   const day = days[date] ?? { added: 0, changed: 0, removed: 0 };
   // A first round adds everything, which is not a change of that day.

@@ -21,7 +21,7 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 }
 
 /** Joins parts as in a sentence: "a, b and c". */
-export const listed = (parts: string[]): string =>
+export const enumerated = (parts: string[]): string =>
   new Intl.ListFormat("en", { type: "conjunction" }).format(parts);
 
 /** A size in units that people read: "1.4 MB". */

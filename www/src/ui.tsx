@@ -36,7 +36,7 @@ interface DialogProps {
   children: ReactNode;
 }
 
-/** A modal dialog. When it closes, the browser returns the focus to where it was. */
+/** A modal dialog. When it closes, the focus returns to where it was. */
 export function Dialog({ title, onClose, className = "", children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -199,7 +199,7 @@ const Announce = createContext<(text: string) => void>(() => undefined);
 /** Returns the function that makes a screen reader say a text when the user pauses. */
 export const useAnnounce = () => useContext(Announce);
 
-/** The only live region of the web page. */
+/** The live region of all announcements. Errors have the role `alert` instead. */
 export function Announcer({ children }: { children: ReactNode }) {
   const [text, setText] = useState("");
   return (

@@ -115,7 +115,7 @@ export function WeekView({ days, marks, onMove }: WeekProps) {
               aria-label={isEmpty ? `${fullDay(day.date)}, no events` : undefined}
               {...(isEmpty && { tabIndex, ref, onFocus })}
             >
-              {blocksOf(day, minutesOf).map(({ entry, start, end, column: at, columns: of }) => (
+              {blocksOf(day, minutesOf).map(({ entry, start, end, column: part, columns: parts }) => (
                 <Box
                   key={entry.key}
                   entry={entry}
@@ -124,8 +124,8 @@ export function WeekView({ days, marks, onMove }: WeekProps) {
                   style={{
                     top: (start / 60) * HOUR + 1,
                     height: ((end - start) / 60) * HOUR - 2,
-                    left: `${(at / of) * 100}%`,
-                    width: `calc(${100 / of}% - 4px)`,
+                    left: `${(part / parts) * 100}%`,
+                    width: `calc(${100 / parts}% - 4px)`,
                   }}
                   stop={stopOf(column, entry.key)}
                 />

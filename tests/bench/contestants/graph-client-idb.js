@@ -36,7 +36,7 @@ export async function open({ name, root, path, token, prefer }) {
     new TelemetryHandler(),
     new HTTPMessageHandler(),
   ];
-  chain.forEach((handler, at) => at + 1 < chain.length && handler.setNext(chain[at + 1]));
+  chain.forEach((handler, index) => index + 1 < chain.length && handler.setNext(chain[index + 1]));
   const client = Client.initWithMiddleware({
     baseUrl: root.slice(0, root.lastIndexOf("/")),
     defaultVersion: "v1.0",

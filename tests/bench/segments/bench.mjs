@@ -106,7 +106,10 @@ const firstRound = (name, engine, size, runs, contestants) => ({
 async function timeGets(session, world) {
   const id = (number) => idOf(world.kind, (number * 733 + 5) % (world.pages * world.size));
   const cold = await session.call("time", "get", id(GETS));
-  return { "first get()": cold, "get()": await medianOf(GETS, (at) => session.call("time", "get", id(at))) };
+  return {
+    "first get()": cold,
+    "get()": await medianOf(GETS, (index) => session.call("time", "get", id(index))),
+  };
 }
 
 /** Times get(), rounds with 5 changes, and reads of all rows. */

@@ -55,7 +55,7 @@ export async function openRows(name, { isText = false, isShort = false } = {}) {
         resultOf(items.getAllKeys(range, limit)),
         resultOf(items.getAll(range, limit)),
       ]);
-      return rows.map((row, at) => [keys[at][1], decode(row)]);
+      return rows.map((row, index) => [keys[index][1], decode(row)]);
     },
 
     async clear(prefix) {

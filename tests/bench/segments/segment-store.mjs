@@ -86,7 +86,7 @@ export async function openSegments(name, options = {}) {
     const id = (number) => `${head.epoch} ${number}`;
     const missing = head.pages.filter((number) => !known.has(id(number)));
     const read = await Promise.all(missing.map((number) => resultOf(transaction.hashes.get([key, number]))));
-    missing.forEach((number, at) => known.set(id(number), read[at]));
+    missing.forEach((number, position) => known.set(id(number), read[position]));
     return head.pages.map((number) => [number, known.get(id(number))]).reverse();
   }
 
@@ -126,8 +126,8 @@ export async function openSegments(name, options = {}) {
 
   /** Finds a row in a segment; undefined if the segment does not have the id. */
   function find(found, id) {
-    const at = found ? lowerBound(found.ids, id) : -1;
-    return found?.ids[at] === id ? format.row(format.at(found, at)) : undefined;
+    const position = found ? lowerBound(found.ids, id) : -1;
+    return found?.ids[position] === id ? format.row(format.at(found, position)) : undefined;
   }
 
   /** Reads the sorted segments that may have these ids. */
@@ -166,23 +166,23 @@ export async function openSegments(name, options = {}) {
     const found = changes.map((change) => change?.row);
     const unread = [];
     await Promise.all(
-      ids.map(async (id, at) => {
+      ids.map(async (id, position) => {
         // Two ids may have the same hash, so a candidate page may not have the id.
-        for (const number of candidates[at]) {
-          if (number < changes[at]?.number) return;
+        for (const number of candidates[position]) {
+          if (number < changes[position]?.number) return;
           const row = find(await pageOf(transaction, key, head, number), id);
-          if (row !== undefined) return void (found[at] = row);
+          if (row !== undefined) return void (found[position] = row);
         }
-        if (!changes[at]) unread.push(at);
+        if (!changes[position]) unread.push(position);
       }),
     );
     const segments = await sortedOf(
       transaction,
       key,
       head,
-      unread.map((at) => ids[at]),
+      unread.map((position) => ids[position]),
     );
-    unread.forEach((at, number) => (found[at] = find(segments[number], ids[at])));
+    unread.forEach((position, number) => (found[position] = find(segments[number], ids[position])));
     return found;
   }
 
@@ -216,10 +216,10 @@ export async function openSegments(name, options = {}) {
         const isInside = (from === undefined || id > from) && (horizon === undefined || id <= horizon);
         if (isInside && !(newest.get(id)?.number > number)) newest.set(id, { number, text, row });
       };
-      for (const one of sorted) one.ids.forEach((id, at) => merge(id, 0, format.at(one, at)));
-      pages.forEach((page, at) => {
+      for (const one of sorted) one.ids.forEach((id, position) => merge(id, 0, format.at(one, position)));
+      pages.forEach((page, position) => {
         for (let row = from === undefined ? 0 : lowerBound(page.ids, from); row < page.ids.length; row++)
-          merge(page.ids[row], head.pages[at], format.at(page, row));
+          merge(page.ids[row], head.pages[position], format.at(page, row));
       });
       for (const { id, number, row } of changes) merge(id, number, undefined, row);
       for (const id of [...newest.keys()].sort(compare)) {
@@ -252,13 +252,13 @@ export async function openSegments(name, options = {}) {
       chunk = await changesOf(transaction, key, changes.at(-1)?.id, CHUNK);
     const sorted = await readAll(transaction.sorted, key, 256, ({ ids }) => ids.at(-1));
     const pages = [];
-    for (let at = 0; at < head.pages.length; at += pageSize) {
-      const numbers = head.pages.slice(at, at + pageSize);
+    for (let position = 0; position < head.pages.length; position += pageSize) {
+      const numbers = head.pages.slice(position, position + pageSize);
       const range = IDBKeyRange.bound([key, numbers[0]], [key, numbers.at(-1)]);
       for (const page of await resultOf(transaction.pages.getAll(range))) pages.push(page);
     }
     const layers = [
-      ...pages.map((page, at) => ({ number: head.pages[at], ...page })).reverse(),
+      ...pages.map((page, position) => ({ number: head.pages[position], ...page })).reverse(),
       ...sorted.map((one) => ({ number: 0, ...one })),
     ];
     return { changes, layers };
@@ -273,19 +273,20 @@ export async function openSegments(name, options = {}) {
     const { changes, layers } = await readEverything(transaction, key, head);
     const newest = new Map(changes.map(({ id, number, row }) => [id, { number, row }]));
     for (const layer of layers) {
-      layer.ids.forEach((id, at) => {
-        if (!(newest.get(id)?.number >= layer.number)) newest.set(id, { number: layer.number, layer, at });
+      layer.ids.forEach((id, position) => {
+        if (!(newest.get(id)?.number >= layer.number))
+          newest.set(id, { number: layer.number, layer, position });
       });
     }
     const entries = [];
-    for (const [id, { row, layer, at }] of newest) {
-      if (layer) entries.push([id, format.at(layer, at)]);
+    for (const [id, { row, layer, position }] of newest) {
+      if (layer) entries.push([id, format.at(layer, position)]);
       else if (row !== undefined) entries.push(format.entry([id, row]));
     }
     entries.sort(([one], [other]) => compare(one, other));
     for (const store of [sorted, pages, hashes, items]) store.delete(rangeAfter(key));
-    for (let at = 0; at < entries.length; at += sortedRows) {
-      const part = entries.slice(at, at + sortedRows);
+    for (let position = 0; position < entries.length; position += sortedRows) {
+      const part = entries.slice(position, position + sortedRows);
       sorted.put(format.pack(part), [key, part.at(-1)[0]]);
     }
     heads.put({ ...head, pages: [], size: 0, changes: 0, compaction: head.compaction + 1 }, key);
@@ -315,8 +316,8 @@ export async function openSegments(name, options = {}) {
         }),
       );
     }
-    layers.forEach((layer, at) => {
-      format.rows(layer).forEach((row, number) => isNewest[at][number] && add(row));
+    layers.forEach((layer, position) => {
+      format.rows(layer).forEach((row, number) => isNewest[position][number] && add(row));
     });
     // A change counts unless a later page has its row.
     for (const { id, number, row } of changes) if (row && newest.get(id) === number) add(row);
@@ -358,7 +359,7 @@ async function changesOf({ items }, key, after, limit) {
     resultOf(items.getAllKeys(range, limit)),
     resultOf(items.getAll(range, limit)),
   ]);
-  return values.map((value, at) => ({ ...changeOf(value), id: keys[at][1] }));
+  return values.map((value, position) => ({ ...changeOf(value), id: keys[position][1] }));
 }
 
 /** The segments that were read last. */

@@ -17,7 +17,7 @@ export function lowerBound(sorted, value) {
 /** FNV-1a of an id. */
 export function hashOf(id) {
   let hash = 0x811c9dc5;
-  for (let at = 0; at < id.length; at++) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193);
   return hash >>> 0;
 }
 
@@ -33,12 +33,12 @@ const json = {
   row: (text) => JSON.parse(text),
   pack(entries) {
     const starts = new Uint32Array(entries.length + 1);
-    let at = 1;
+    let offset = 1;
     entries.forEach(([, text], number) => {
-      starts[number] = at;
-      at += text.length + 1;
+      starts[number] = offset;
+      offset += text.length + 1;
     });
-    starts[entries.length] = at;
+    starts[entries.length] = offset;
     return { ids: entries.map(([id]) => id), text: `[${entries.map(([, text]) => text).join(",")}]`, starts };
   },
   at: ({ text, starts }, number) => text.slice(starts[number], starts[number + 1] - 1),

@@ -3,8 +3,8 @@ import { checks } from "./checks.js";
 
 window.page = {
   /** Runs a step of a check. */
-  async step(name, at, world) {
-    await checks[name][at].run({ world });
+  async step(name, index, world) {
+    await checks[name][index].run({ world });
   },
 
   /** Deletes everything that the check has stored. */

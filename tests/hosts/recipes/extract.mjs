@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 
 mkdirSync("blocks");
 const blocks = [...readFileSync("sign-in.md", "utf8").matchAll(/^```ts\n(.*?)^```$/gms)];
-for (const [at, [, code]] of blocks.entries()) writeFileSync(`blocks/${at}.ts`, `${code}export {};\n`);
+for (const [index, [, code]] of blocks.entries()) writeFileSync(`blocks/${index}.ts`, `${code}export {};\n`);
 if (blocks.length < 6)
   throw new Error(
     `extract: docs/sign-in.md has ${blocks.length} TypeScript blocks, expected at least 6; change the number if recipes were removed`,

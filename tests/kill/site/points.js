@@ -17,9 +17,9 @@
   };
   const stop = () => send({ kind: "stopped" });
 
-  /** Counts how often the tab passes the planned point. True at the planned pass. */
-  const isReached = (point) => {
-    return plan?.at === point && (isSweep || plan.point !== "sweep") && (passesLeft -= 1) === 0;
+  /** Counts how often the tab passes the planned place. True at the planned pass. */
+  const isReached = (place) => {
+    return plan?.place === place && (isSweep || plan.point !== "sweep") && (passesLeft -= 1) === 0;
   };
 
   const { transaction } = IDBDatabase.prototype;

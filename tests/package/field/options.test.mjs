@@ -94,7 +94,7 @@ test("case 25: a tracked calendar view has the rules of events()", async (t) => 
 
 test("case 26: a filter of ids that makes too long a URL is refused with its length", async (t) => {
   const client = await memoryClient(t);
-  const many = (count) => Array.from({ length: count }, (_, at) => String(at).padStart(36, "0"));
+  const many = (count) => Array.from({ length: count }, (_, index) => String(index).padStart(36, "0"));
   for (const [path, count] of [
     ["/devices/delta", 900],
     ["/applications/delta", 400],

@@ -104,7 +104,7 @@ for (const path of [
 
 for (const status of [503, 504])
   test(`case 14: pages of an unknown size that always fail with ${status} become smaller`, async (t) => {
-    const many = Array.from({ length: 200 }, (_, at) => ({ id: `event ${at}` }));
+    const many = Array.from({ length: 200 }, (_, index) => ({ id: `event ${index}` }));
     const size = (init) => {
       const header = new Headers(init.headers).get("prefer") ?? "";
       return Number(/maxpagesize=(\d+)/.exec(header)?.[1] ?? 200);
@@ -125,7 +125,7 @@ for (const status of [503, 504])
   });
 
 test("case 14: kinds with $top begin a new listing with smaller pages", async (t) => {
-  const many = Array.from({ length: 200 }, (_, at) => ({ id: `file ${at}` }));
+  const many = Array.from({ length: 200 }, (_, index) => ({ id: `file ${index}` }));
   const top = (url) => Number(/\$top=(\d+)/.exec(url)?.[1] ?? 200);
   let small = false;
   const client = await scripted(

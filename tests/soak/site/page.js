@@ -11,17 +11,17 @@ const WEEKS = [
  * Thirty queries, each with the table that it is compared with. Every fifth is a feed, whose
  * consumer stores the items (`Copy`).
  */
-const PLANS = Array.from({ length: 30 }, (_, at) => {
-  const own = { name: `q${at}`, mirror: at % 5 !== 4 };
-  const kind = ["events", "contacts", "users", "groups", "drive", "messages", "recordings"][at % 7];
-  const [start, end] = WEEKS[at % WEEKS.length];
+const PLANS = Array.from({ length: 30 }, (_, index) => {
+  const own = { name: `q${index}`, mirror: index % 5 !== 4 };
+  const kind = ["events", "contacts", "users", "groups", "drive", "messages", "recordings"][index % 7];
+  const [start, end] = WEEKS[index % WEEKS.length];
   switch (kind) {
     case "events":
       return {
         kind,
         own,
         table: `events?start=${start}&end=${end}`,
-        make: (client) => client.events({ start, end, pageSize: [10, 60, 200][at % 3], ...own }),
+        make: (client) => client.events({ start, end, pageSize: [10, 60, 200][index % 3], ...own }),
       };
     case "contacts":
       return { kind, own, table: "contacts", make: (client) => client.orgContacts(own) };

@@ -1,4 +1,4 @@
-// The bindings and settings of wrangler.jsonc, and what the Durable Objects make of them.
+// The bindings and settings of wrangler.jsonc, and the options that they become.
 import type { BudgetObject, MailboxObject, RegistryObject } from "deltalink/durable-objects";
 import type { ChangeMessage } from "deltalink/workers";
 

@@ -4,7 +4,7 @@ import { mailboxList, receiveNotifications } from "deltalink/workers";
 import { consume } from "./consumer";
 import { type Env, type Message, settingsOf } from "./env";
 import { resourceOf } from "./resource";
-import { PER_PAGE, statusPage } from "./status";
+import { MAX_ROWS, statusPage } from "./status";
 
 export { AppBudget, Mailbox, Registry } from "./objects";
 
@@ -40,7 +40,7 @@ export default {
     if (request.method !== "GET" || !["", "status.json"].includes(route) || name !== undefined)
       return new Response("there is nothing at this path\n", { status: 404 });
     const after = searchParams.get("after") ?? "";
-    const statuses = await list.statuses({ after, limit: PER_PAGE });
+    const statuses = await list.statuses({ after, limit: MAX_ROWS });
     return route === "status.json"
       ? Response.json(statuses, { headers: { "cache-control": "no-store" } })
       : statusPage(statuses.count, statuses.mailboxes, after);
@@ -57,7 +57,7 @@ export default {
   },
 } satisfies ExportedHandler<Env, Message>;
 
-/** Returns what is wrong with the settings. The Worker then accepts notifications only. */
+/** Returns what is wrong with the settings. `fetch()` then accepts notifications only. */
 function configurationProblem(env: Env): string | undefined {
   try {
     resourceOf(env.RESOURCE);

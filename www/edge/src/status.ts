@@ -1,7 +1,7 @@
 // The status page: a table without scripts.
 import type { MailboxStatus } from "deltalink/workers";
 
-export const PER_PAGE = 100;
+export const MAX_ROWS = 100;
 
 type Row = Partial<MailboxStatus> & { mailbox: string };
 
@@ -26,14 +26,14 @@ export async function statusPage(count: number, rows: Row[], after: string): Pro
     .filter((text) => !text.startsWith("0 "));
   const some = rows.length < count ? `, ${rows.length} of them here` : "";
   const last = rows.at(-1)?.mailbox;
-  const next = rows.length === PER_PAGE && last !== undefined ? `?after=${encodeURIComponent(last)}` : "";
+  const next = rows.length === MAX_ROWS && last !== undefined ? `?after=${encodeURIComponent(last)}` : "";
   const body = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Mailboxes</title><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><style>${STYLE}</style></head><body>
 <h1>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}</h1><p>${counts.join(", ")}, as of ${timeHtml(now)}</p>
 ${count ? "" : "<p>No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/NAME</code></p>"}
 <div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n">Items</th><th class="n">Sent</th></tr></thead>
 <tbody>${rows.map((row) => rowHtml(row, now)).join("\n")}</tbody></table></div>
-<p>${after ? `<a href="/">first</a> ` : ""}${next ? `<a href="/${next}">next ${PER_PAGE}</a>` : ""}</p></body></html>`;
+<p>${after ? `<a href="/">first</a> ` : ""}${next ? `<a href="/${next}">next ${MAX_ROWS}</a>` : ""}</p></body></html>`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(STYLE));
   const hash = btoa(String.fromCharCode(...new Uint8Array(digest)));
   return new Response(body, {

@@ -1,5 +1,5 @@
 // The app on the fake Graph, which the test changes by `window.graph`. A real app imports the fake
-// in a file of its own, so that it is not in the production build.
+// in a separate file, so that it is not in the production build.
 import { createElement as h } from "react";
 import { createRoot } from "react-dom/client";
 import { init, openDelta } from "deltalink";
