@@ -5,6 +5,8 @@ const everywhere = [
   "AbortController",
   "AbortSignal",
   "BroadcastChannel",
+  "Event",
+  "EventTarget",
   "Headers",
   "Request",
   "Response",
@@ -46,7 +48,6 @@ const browser = [
   "history",
   "self",
   "caches",
-  "Event",
   "customElements",
   "Intl",
 ];

@@ -6,9 +6,9 @@ export interface QueryStatus {
   /**
    * `new`: no round has been completed yet. `following`: another tab or client runs a round, and
    * this one waits for it or shows its progress. `resyncing`: an incremental round has become a
-   * full one. `waiting`: a round waits; or, without `progress`, a live query waits for the network.
-   * `needs-auth`: the user has to sign in; call `client.resume()` afterwards. Minor versions may add
-   * phases.
+   * full one. `waiting`: a round waits; or, without `progress`, a live query waits for the
+   * network. `needs-auth`: the user has to sign in; call `client.resume()` afterwards. Minor
+   * versions may add phases.
    *
    * With a store that you provide, the phase is `new` until the stored state has been read.
    */

@@ -26,7 +26,7 @@ export function statusUntil(query, holds) {
   });
 }
 
-/** Replaces `navigator` and the events of the window by those of a host whose network can be lost. */
+/** Replaces `navigator` and the events of the window: the network of this host can be lost. */
 export function fakeNetwork(context, isOnline) {
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   const events = new EventTarget();

@@ -186,7 +186,7 @@ test("failures back off, and the status shows the error and the next attempt", a
 test("a live query without network waits offline instead of being new, and says so until it is back", async (context) => {
   const graph = await makeGraph();
   const network = fakeNetwork(context, false);
-  const { tick } = clock(context);
+  const { tick } = replaceClock(context);
   const client = await open(graph);
   const contacts = client.orgContacts();
   const phases = [];

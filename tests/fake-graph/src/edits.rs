@@ -302,21 +302,10 @@ impl World {
     }
 
     fn edit_one(&mut self, edit: &Map<String, Value>, now: u64) -> Result<Vec<String>, String> {
-        const KNOWN: [&str; 11] = [
-            "collection",
-            "op",
-            "id",
-            "item",
-            "patch",
-            "calendar",
-            "user",
-            "folder",
-            "count",
-            "every_days",
-            "reason",
-        ];
+        const KNOWN: [&str; 10] =
+            ["collection", "op", "id", "item", "patch", "calendar", "user", "folder", "count", "every_days"];
         if let Some(key) = edit.keys().find(|k| !KNOWN.contains(&k.as_str())) {
-            return Err(format!("an edit has no property {key}"));
+            return Err(format!("an edit has no property {key}: it has {}", KNOWN.join(", ")));
         }
         let name = text(edit, "collection").unwrap_or("");
         let collection = Collection::named(name).ok_or_else(|| Collection::unknown(name))?;
