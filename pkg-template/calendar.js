@@ -2,13 +2,11 @@
 // The dates of events. Uses no clock, and never the time zone of the host.
 /** @import { CalendarEvent } from "./calendar.js" */
 import { ianaOf } from "./windows-zones.js";
+import { offsetOf } from "./zone-offset.js";
 
 const DAY = 86_400_000;
 /** Graph's times have seven digits after the second; a Date has three. */
 const TIME = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d)?(\.\d{1,3})?\d*)?(Z|[+-]\d\d:\d\d)?$/;
-
-/** The functions that return the offset of a zone, by its name. */
-const offsets = new Map();
 
 /** @type {typeof import("./calendar.js").isAllDay} */
 export function isAllDay({ isAllDay, start, end }) {
@@ -101,24 +99,9 @@ function instantOf(local, zone) {
 /** Returns the function that gives the offset of a zone at an instant, both in milliseconds. */
 function offsetIn(zone) {
   if (zone === "UTC") return () => 0;
-  let offset = offsets.get(zone);
-  if (!offset) {
-    const format = formatIn(zone);
-    offset = (ms) => {
-      const [, sign = "+", ...parts] = /GMT([+-])(\d+):(\d+):?(\d+)?/.exec(format.format(ms)) ?? [];
-      const [hours = 0, minutes = 0, seconds = 0] = parts.map((part) => Number(part ?? 0));
-      return Number(`${sign}1`) * (hours * 3600 + minutes * 60 + seconds) * 1000;
-    };
-    offsets.set(zone, offset);
-  }
-  return offset;
-}
-
-function formatIn(zone) {
   if (typeof zone === "string" && zone) {
-    const timeZone = ianaOf(zone) ?? zone.replace(/^tzone:\/\/Microsoft\/Utc$/i, "UTC");
     try {
-      return new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
+      return offsetOf(ianaOf(zone) ?? zone.replace(/^tzone:\/\/Microsoft\/Utc$/i, "UTC"));
     } catch {
       // The message below names the zone as the caller wrote it.
     }

@@ -1,5 +1,6 @@
 // @ts-check
 // The start and the end of a rolling window.
+import { offsetOf } from "./zone-offset.js";
 
 /**
  * Returns the window of a day as `start/end`: from the midnight `daysBack` days before the day of
@@ -7,12 +8,9 @@
  * host does not know the time zone.
  */
 export function windowAt({ daysBack, daysAhead, timeZone }, now = Date.now()) {
-  const format = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
+  const offset = offsetOf(timeZone);
   /** Returns the local time of the zone, as if it were UTC. */
-  const localTime = (ms) => {
-    const [, sign = "+", hours = "0", minutes = "0"] = /GMT(?:(.)(\d+):(\d+))?/.exec(format.format(ms));
-    return ms + Number(sign + (Number(hours) * 60 + Number(minutes))) * 60_000;
-  };
+  const localTime = (ms) => ms + offset(ms);
   const today = new Date(localTime(now));
   const midnight = (days) => {
     const clock = Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate() + days);

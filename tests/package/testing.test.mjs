@@ -218,6 +218,25 @@ test("the fake Graph serves another root, and refuses requests to any other", as
   );
 });
 
+test("the fake Graph sends times in each zone that the host knows, with daylight saving time", async () => {
+  const graph = await fakeGraph();
+  graph.add("events", { start: "2026-01-10T12:00:00Z", end: "2026-01-10T13:00:00Z" });
+  graph.add("events", { start: "2026-07-10T12:00:00Z", end: "2026-07-10T13:00:00Z" });
+  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
+  const timesIn = async (timeZone) => {
+    const events = client.events({ start: "2026-01-01", end: "2027-01-01", timeZone });
+    await events.sync();
+    const all = await events.all();
+    assert.ok(all.every(({ start, end }) => start.timeZone === timeZone && end.timeZone === timeZone));
+    return all.map(({ start }) => start.dateTime.slice(0, 16)).sort();
+  };
+  assert.deepEqual(await timesIn("America/St_Johns"), ["2026-01-10T08:30", "2026-07-10T09:30"]);
+  assert.deepEqual(await timesIn("India Standard Time"), ["2026-01-10T17:30", "2026-07-10T17:30"]);
+  assert.deepEqual(await timesIn("W. Europe Standard Time"), ["2026-01-10T13:00", "2026-07-10T14:00"]);
+  await assert.rejects(timesIn("Middle Earth"), { code: "bad-request", graphCode: "ErrorInvalidParameter" });
+  await client.close();
+});
+
 test("an unknown name is refused at the call", async () => {
   await assert.rejects(fakeGraph({ pageSize: 3 }), /no option pageSize/);
   await assert.rejects(fakeGraph({ settings: { pages: 3 } }), /no option pages/);

@@ -121,8 +121,12 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     Some(day * DAY + ((h * 60 + mi - offset) * 60 + s) * 1000 + ms)
 }
 
-/// The offset in minutes of the zones that the fake Graph knows. Ignores daylight saving time.
-pub(crate) fn zone(name: &str) -> Option<i64> {
+/// Returns the offset of a time zone from UTC in minutes, at a time in milliseconds since 1970.
+/// `None` if it does not know the zone.
+pub type ZoneOffset = fn(name: &str, ms: i64) -> Option<i64>;
+
+/// The offsets of five zones, without daylight saving time.
+pub(crate) fn fixed_zone_offset(name: &str, _ms: i64) -> Option<i64> {
     match name {
         "UTC" | "Etc/UTC" => Some(0),
         "Pacific Standard Time" => Some(-480),

@@ -5,7 +5,7 @@ use crate::data;
 use crate::listing::Entry;
 use crate::options::{Duplicates, DuringRound};
 use crate::page::Page;
-use crate::request::{Preferences, Spec, select, zone_offset};
+use crate::request::{Preferences, Spec, check_zone, select};
 use crate::response::{Body, Failure};
 use crate::route::{Collection, Route};
 use crate::table::Version;
@@ -240,7 +240,7 @@ impl World {
             return Err(self.expired(collection, route, token.generation, stream.highest));
         }
         if collection.is_outlook() {
-            zone_offset(preferences)?;
+            check_zone(preferences, self.zone_offset)?;
         }
         let mut at = token.stream;
         for param in params {

@@ -27,6 +27,7 @@ mod text;
 mod unreported;
 mod world;
 
+pub use clock::ZoneOffset;
 pub use control::Server;
 pub use faults::NAMES as FAULTS;
 pub use http::{Request, Response};

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::data;
 use crate::options::DuringRound;
-use crate::request::{Preferences, Spec, zone_offset};
+use crate::request::{Preferences, Spec};
 use crate::response::Failure;
 use crate::route::Collection;
 use crate::table::{Table, Version};
@@ -428,8 +428,7 @@ impl World {
         if !row.text("seriesMasterId").is_empty() {
             out.insert("seriesMasterId".to_owned(), id(row.text("seriesMasterId")).into());
         }
-        let (minutes, zone) = zone_offset(preferences)?;
-        if zone != "UTC" {
+        if let Some(zone) = preferences.zone.as_deref().filter(|zone| *zone != "UTC") {
             // Converts only start and end. All-day events stay at midnight.
             let is_all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
             for name in ["start", "end"] {
@@ -440,6 +439,7 @@ impl World {
                     .and_then(Value::as_str)
                     .and_then(clock::parse);
                 if let Some(at) = at {
+                    let minutes = (self.zone_offset)(zone, at).unwrap_or_default();
                     let shift = if is_all_day { 0 } else { minutes * 60_000 };
                     out.insert(
                         name.to_owned(),

@@ -1,7 +1,7 @@
 //! Reads a request: its query parameters, its preferences, and the owner of the data. Refuses
 //! everything that Graph refuses.
 
-use crate::clock;
+use crate::clock::{self, ZoneOffset};
 use crate::http::Request;
 use crate::options::Options;
 use crate::response::Failure;
@@ -272,7 +272,7 @@ impl World {
             spec.window = Some(window(start, end)?);
         }
         if collection.is_outlook() {
-            zone_offset(preferences)?;
+            check_zone(preferences, self.zone_offset)?;
         }
         if collection == Collection::Recordings {
             for (name, value) in &route.arguments {
@@ -299,12 +299,16 @@ impl World {
     }
 }
 
-/// The offset of the preferred time zone in minutes, and its name.
-pub(crate) fn zone_offset(preferences: &Preferences) -> Result<(i64, &str), Failure> {
-    let name = preferences.zone.as_deref().unwrap_or("UTC");
-    let unknown =
-        || Failure::new(400, "ErrorInvalidParameter", format!("The time zone '{name}' is not supported."));
-    clock::zone(name).map(|minutes| (minutes, name)).ok_or_else(unknown)
+/// Checks the preferred time zone.
+pub(crate) fn check_zone(preferences: &Preferences, zone_offset: ZoneOffset) -> Result<(), Failure> {
+    match &preferences.zone {
+        Some(zone) if zone_offset(zone, 0).is_none() => Err(Failure::new(
+            400,
+            "ErrorInvalidParameter",
+            format!("The time zone '{zone}' is not supported."),
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn top_refused(resource: &str) -> Failure {

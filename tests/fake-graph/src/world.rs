@@ -1,6 +1,6 @@
 //! A tenant: its tables, tokens and options, and the handling of a request.
 
-use crate::clock;
+use crate::clock::{self, ZoneOffset};
 use crate::data::{self, Account};
 use crate::delta::{Round, Stream};
 use crate::faults::{self, RequestProperties, Rule};
@@ -80,6 +80,7 @@ pub struct World {
     pub(crate) root: String,
     /// The path of `root`, for example `/w/abc/v1.0`.
     pub(crate) root_path: String,
+    pub(crate) zone_offset: ZoneOffset,
     pub(crate) rng: Rng,
     pub(crate) seq: u64,
     pub(crate) options: Options,
@@ -119,6 +120,7 @@ impl World {
             seed,
             root,
             root_path,
+            zone_offset: clock::fixed_zone_offset,
             rng,
             seq: 0,
             options: Options::default(),
@@ -138,6 +140,13 @@ impl World {
             log: Vec::new(),
             logged: 0,
         }
+    }
+
+    /// Replaces the time zones that this world knows. By default it knows five, without daylight
+    /// saving time.
+    #[must_use]
+    pub fn with_zones(self, zone_offset: ZoneOffset) -> Self {
+        Self { zone_offset, ..self }
     }
 
     /// The root of every URL of this world.

@@ -5,6 +5,13 @@ use fake_graph::{Request, Response, World};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
+#[wasm_bindgen(raw_module = "./fake-zones.js")]
+extern "C" {
+    /// The offset of a time zone from UTC in minutes. Undefined if the host does not know the zone.
+    #[wasm_bindgen(js_name = zoneOffset)]
+    fn zone_offset(name: &str, ms: f64) -> Option<f64>;
+}
+
 /// A world of the fake Graph.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -15,7 +22,9 @@ impl Fake {
     /// Makes an empty world.
     #[wasm_bindgen(constructor)]
     pub fn new(seed: u32, root: String) -> Self {
-        Self(World::new(u64::from(seed), root))
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "times and minutes")]
+        let known_to_host = |name: &str, ms: i64| zone_offset(name, ms as f64).map(|minutes| minutes as i64);
+        Self(World::new(u64::from(seed), root).with_zones(known_to_host))
     }
 
     /// Handles a request for a path below the origin. The first line of the result is JSON with the
