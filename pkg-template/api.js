@@ -132,6 +132,15 @@ class Client {
   /** The user has signed in, in this tab or in another one. */
   #onSignIn() {
     this.#current().wasm.resume();
+    // If a subscriber of a status has called `resume()`, the round that needs the sign-in is about
+    // to end.
+    const isEnding = [...this.#states].some(({ needsSignIn, syncing }) => needsSignIn && syncing);
+    if (isEnding) setTimeout(() => this.#continueQueries());
+    else this.#continueQueries();
+  }
+
+  #continueQueries() {
+    if (this.#ending.signal.aborted) return;
     for (const state of this.#states) {
       if (!state.needsSignIn) continue;
       state.status.set({ phase: "idle" });

@@ -213,6 +213,35 @@ test("a subscriber of signInError may call resume() at once", async () => {
   await client.close();
 });
 
+test("a subscriber of the status may call resume() at once: the round is repeated, a live query continues", async () => {
+  const world = await fake.world({ populate });
+  const start = { sync: (query) => query.sync(), live: (query) => query.live().syncNow() };
+  for (const [way, run] of Object.entries(start)) {
+    let calls = 0;
+    const token = async () => {
+      calls += 1;
+      if (calls > 1) return world.tokens.delegated;
+      throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    };
+    const client = await open(world, { token });
+    const contacts = client.orgContacts();
+    let resumes = 0;
+    contacts.status.subscribe(({ phase }) => {
+      if (phase !== "needs-auth") return;
+      resumes += 1;
+      client.resume();
+    });
+    await assert.rejects(run(contacts), { code: "interaction" }, way);
+    const isPlanned = ({ nextRoundAt }) => way === "sync" || nextRoundAt;
+    await statusUntil(
+      contacts,
+      (status) => status.phase === "idle" && status.lastSyncedAt && isPlanned(status),
+    );
+    assert.equal(resumes, 1, way);
+    await client.close();
+  }
+});
+
 test("a closed client asks for no sign-in", async () => {
   const world = await fake.world({ populate });
   const token = async () => {
