@@ -486,8 +486,8 @@ impl Round {
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, random),
             (State::Fetching, Input::Unreachable(reason)) => {
                 let message = format!(
-                    "no response from {}; check the connection and, in a browser, whether this page may \
-                    call that origin; the next round continues at the same page",
+                    "no response from {}; check the connection and, in a browser, whether this web page \
+                    may call that origin; the next round continues at the same page",
                     self.config.endpoint.origin()
                 );
                 self.unreachable(reason, message, now, random)

@@ -221,7 +221,7 @@ fn after_all_attempts_the_round_fails_and_the_stored_state_is_untouched() {
     assert!(failure.retryable);
     assert_eq!(
         failure.message,
-        "no response from https://graph.microsoft.com; check the connection and, in a browser, whether this page may call that origin; the next round continues at the same page"
+        "no response from https://graph.microsoft.com; check the connection and, in a browser, whether this web page may call that origin; the next round continues at the same page"
     );
     assert_eq!(harness.store, Some(idle()));
 }
