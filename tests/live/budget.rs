@@ -136,8 +136,8 @@ impl Tab {
         self.now = self.now.max(until);
     }
 
-    /// While a query is due, each other one starts at most once, because the one that has been due
-    /// for the longest time starts first.
+    /// Checks that no mirror is too stale. While a query is due, each other one starts at most
+    /// once, because the one that has been due for the longest time starts first.
     fn check_turns(&self) {
         if !self.is_visible {
             return;

@@ -295,7 +295,7 @@ fn removals_of_unknown_ids_and_the_items_of_a_feed_make_progress_once() {
     assert!(made_progress(json!({"id": "u", "n": 1})));
     assert!(
         made_progress(json!({"id": "u", "n": 1})),
-        "the content is only compared when the id is repeated"
+        "the content is remembered only from the second time on"
     );
     assert!(!made_progress(json!({"id": "u", "n": 1})));
     assert!(made_progress(json!({"id": "u", "n": 2})));

@@ -243,7 +243,7 @@ fn a_mirror_is_as_of_the_end_of_its_listing_however_long_the_sweep_waits() {
 }
 
 #[test]
-fn one_page_with_progress_or_an_empty_one_prevents_a_livelock() {
+fn a_page_with_progress_after_two_without_prevents_a_livelock() {
     let mut harness = Harness::new(events(), None);
     let mut pages = 0;
     let step = until_over(&mut harness, |harness| {

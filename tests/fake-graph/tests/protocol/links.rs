@@ -84,7 +84,7 @@ fn parameters_that_are_repeated_on_a_link_are_refused_except_documented_ones() {
 }
 
 #[test]
-fn the_same_link_returns_the_same_page() {
+fn the_same_link_returns_the_same_items_and_a_new_link() {
     let mut c = Client::new(1, &filled());
     let next = c.get(WINDOW).json()["@odata.nextLink"].as_str().unwrap().to_owned();
     let (a, b) = (c.get(&next).json(), c.get(&next).json());
