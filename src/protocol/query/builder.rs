@@ -1,5 +1,6 @@
 //! Collects the parts of a query while its options are checked. Options that Graph would reject are
-//! rejected here, with advice. Parameters in `options.query` are sent unchecked.
+//! rejected here, with advice. Of the parameters in `options.query`, only the window of a calendar
+//! view, `$select` and tokens are checked.
 
 use super::options::Options;
 use super::{Query, encode, is_invalid};
@@ -21,10 +22,10 @@ const MAX_URL_LENGTH: usize = 14_000;
 
 /// The preference for partial objects.
 const MINIMAL: &str = "return=minimal";
-/// The minimum page size of events: smaller pages repeat forever on long series (graph-facts 7,
-/// anomaly 1).
+/// The smallest reduced page size of events: smaller pages repeat forever on long series
+/// (graph-facts 7, anomaly 1).
 const MIN_EVENTS_PAGE_SIZE: u32 = 50;
-/// The minimum page size of other kinds: smaller pages do not help Graph.
+/// The smallest reduced page size of other kinds: smaller pages do not help Graph.
 const MIN_PAGE_SIZE: u32 = 10;
 
 /// Collects the parts of a query while its options are checked.

@@ -10,7 +10,7 @@ pub struct Options {
     pub name: Option<String>,
     /// Stores the link only, without a mirror.
     pub feed: bool,
-    /// Query parameters that are sent unchecked.
+    /// Query parameters that override those of the other options.
     pub query: Vec<(String, String)>,
     /// The age at which the mirror is listed again; `Some(None)` for never.
     pub refresh: Option<Option<Duration>>,
