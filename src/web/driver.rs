@@ -205,7 +205,8 @@ impl Driver {
     }
 
     /// Reads the throttle time while the record is read, unless no round has used the scope before:
-    /// the first token may tell that it is another one. If the read fails, the request repeats it.
+    /// the first token may show that the scope is another one. If the read fails, the request
+    /// repeats it.
     async fn read_throttle_early(&self) {
         let was_used = self.limiter.rate.borrow().was_stored_read();
         if was_used {

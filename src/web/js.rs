@@ -1,6 +1,6 @@
 //! Reads and calls the caller's JavaScript objects: the token source, the store, the options, the
-//! results of a custom `fetch`. Types are recognized by their shape, never by `instanceof`, which
-//! fails across realms. Exceptions are caught: one that passes through Rust frames would skip their
+//! results of a custom `fetch`. Types are recognized by their shape, because `instanceof` fails
+//! across realms. Exceptions are caught: one that passes through Rust frames would skip their
 //! destructors.
 
 use std::cell::RefCell;
@@ -32,7 +32,7 @@ pub fn has_text(object: &JsValue, name: &str, text: &str) -> bool {
     get(object, name) == cached(text)
 }
 
-/// A property name, or another string constant of this crate, as a JavaScript string.
+/// A property name or a string constant of this crate, as a JavaScript string.
 pub fn cached(name: &str) -> JsValue {
     CACHED_NAMES.with_borrow_mut(|names| {
         if let Some(known) = names.get(name) {

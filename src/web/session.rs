@@ -154,9 +154,9 @@ impl Session {
             .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit ended without a result").into()))
     }
 
-    /// Reads the stored throttle time of a scope, unless that happened within the last second.
-    /// Another tab may have written it, or this one before a reload. `waited`: how long the request
-    /// waited for a slot. Returns how long the store took.
+    /// Reads the stored throttle time of a scope, unless that happened within the last second and
+    /// the request got its slot at once. Another tab may have written it, or this one before a
+    /// reload. `waited`: how long the request waited for its slot. Returns how long the store took.
     pub async fn read_throttle(
         &self,
         key: &str,

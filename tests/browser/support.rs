@@ -73,7 +73,7 @@ pub fn unique_name(name: &str) -> String {
     format!("{name} {}", js_sys::Math::random())
 }
 
-/// An error of the package.
+/// An exception of the package: a `DeltaError`, or the reason of an abort.
 #[derive(Debug)]
 pub struct Refused(pub JsValue);
 

@@ -26,7 +26,7 @@ const MAX_SILENT_ROUNDS: u32 = 3;
 #[derive(Debug, PartialEq)]
 enum Role {
     Follower,
-    /// It has requested the lock that another tab holds.
+    /// It is taking the lock from the tab that holds it.
     Stealing,
     /// It holds the lock. `was_stolen`: it took the lock from another tab, which may still hold the
     /// round lock.
@@ -49,7 +49,7 @@ struct Peer {
     tab: String,
     options: LiveOptions,
     is_visible: bool,
-    /// The number of rounds that have ended since its last message.
+    /// The number of rounds that have ended since its last ping.
     silent_rounds: u32,
 }
 
