@@ -14,6 +14,7 @@ struct Parts {
     weekday: usize,
 }
 
+/// Days since 1970-01-01, by Howard Hinnant's counting from March.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
@@ -22,6 +23,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
 }
 
+/// The parts of a time in milliseconds since 1970: the inverse of [`days`], with the time of day.
 fn parts(ms: i64) -> Parts {
     let total = ms.div_euclid(DAY);
     let rest = ms.rem_euclid(DAY) / 1000;

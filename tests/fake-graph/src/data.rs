@@ -416,7 +416,7 @@ pub(crate) struct Series {
 const DAILY: [&str; 3] = ["Stand-up", "Support hand-over", "Release watch"];
 const WEEKLY: [&str; 4] = ["Weekly team meeting", "Design review", "Hiring round", "Budget check"];
 
-/// A calendar of `n` rows around a day: a fixed mix of events at random times.
+/// A calendar of `n` rows around a day: a fixed mix of kinds of events.
 pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<Series> {
     let day = around.div_euclid(DAY) * DAY;
     let monday = day - i64::try_from((clock::weekday(day) + 6) % 7).unwrap_or(0) * DAY;

@@ -91,7 +91,7 @@ pub(crate) struct Route {
     pub(crate) is_personal: bool,
     /// The calendar or mail folder.
     pub(crate) part: Option<String>,
-    /// The id of a single event. Set if this is not a delta request.
+    /// The id of a single event. Set if this is a request for one.
     pub(crate) item: Option<String>,
     /// Set if this is a request for subscriptions.
     pub(crate) subscriptions: Option<Subscriptions>,
