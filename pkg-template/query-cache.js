@@ -38,7 +38,9 @@ export class QueryCache {
 
   /** Throws if a render function seems to pass the current time, a new query for each call. */
   #checkInstants(call, path, options) {
-    const instants = INSTANTS.map((name) => Date.parse(options?.[name])).filter((instant) => instant);
+    // Converting anything but a string may throw. The wasm refuses it with a message.
+    const texts = INSTANTS.map((name) => options?.[name]).filter((value) => typeof value === "string");
+    const instants = texts.map((text) => Date.parse(text)).filter((instant) => instant);
     if (!instants.length) return;
     const others = { ...options };
     for (const name of INSTANTS) delete others[name];

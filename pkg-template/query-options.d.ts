@@ -15,8 +15,8 @@ export interface QueryOptions {
   /** Separates the stored state of queries with otherwise equal options. */
   name?: string;
   /**
-   * Query parameters that are sent unchanged and unchecked. They override options, and are not
-   * refused even if Graph does not support them.
+   * Query parameters, which override options. They are not refused even if Graph does not support
+   * them: only `$select`, the window of a calendar view, and tokens are checked.
    */
   query?: Record<string, string>;
   /**

@@ -139,7 +139,11 @@ pub fn flat(value: &JsValue, uncopied: &[&str]) -> Option<Object> {
 
 /// Returns a primitive value unchanged and copies an array of them. Returns undefined otherwise.
 pub fn flat_value(value: &JsValue) -> JsValue {
-    if value.is_object() { flat_list(value).map_or(JsValue::UNDEFINED, JsValue::from) } else { value.clone() }
+    if value.is_object() || value.is_function() {
+        flat_list(value).map_or(JsValue::UNDEFINED, JsValue::from)
+    } else {
+        value.clone()
+    }
 }
 
 /// Copies an array of primitive values. Returns `None` for any other value.
@@ -168,6 +172,10 @@ pub fn type_of(value: &JsValue) -> &'static str {
         "a number"
     } else if value.as_bool().is_some() {
         "a boolean"
+    } else if value.is_symbol() {
+        "a symbol"
+    } else if value.is_bigint() {
+        "a bigint"
     } else if value.is_function() {
         "a function"
     } else if is_array(value) {

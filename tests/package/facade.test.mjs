@@ -371,6 +371,36 @@ test("unreadable options lead to the code bad-request", async () => {
   await client.close();
 });
 
+test("an option that is a function, a symbol or a bigint is refused by its name, even if it cannot be read", async () => {
+  const fail = () => {
+    throw new Error("a getter of the caller's");
+  };
+  const { proxy: revoked, revoke } = Proxy.revocable(() => {}, {});
+  revoke();
+  const functions = [
+    () => {},
+    Object.defineProperty(() => {}, "name", { get: fail }),
+    new Proxy(() => {}, { get: fail }),
+    revoked,
+  ];
+  const memory = { token: () => "t", store: "memory" };
+  const client = await openDelta(memory);
+  const window = { start: "2026-11-01", end: "2026-12-01" };
+  for (const value of [...functions, Symbol("s"), 7n]) {
+    const got = `a ${typeof value}`;
+    const refusal = (name) => ({
+      code: "bad-request",
+      message: new RegExp(`^options\\.${name} must be .*, got ${got}$`),
+    });
+    for (const name of ["account", "endpoint", "persist"])
+      await assert.rejects(openDelta({ ...memory, [name]: value }), refusal(name));
+    await assert.rejects(openDelta({ ...memory, retry: { base: value } }), refusal("retry.base"));
+    for (const name of ["start", "end", "pageSize", "timeZone", "mirror"])
+      assert.throws(() => client.events({ ...window, [name]: value }), refusal(name));
+  }
+  await client.close();
+});
+
 test("without IndexedDB the store must be named", async () => {
   const world = await fake.world();
   await assert.rejects(open(world, { store: undefined, account: "a" }), {
