@@ -22,7 +22,7 @@ export interface QueryStatus {
   waitUntil?: Date;
   /** In the phase `waiting`: the reason for the wait. */
   waitReason?: WaitReason;
-  /** Of a live query: when its next round is due. Absent while no round is due. */
+  /** Of a live query: when its next round is due. Absent while one runs or none is planned. */
   nextRoundAt?: Date;
   /** In the phases `failed` and `needs-auth`: the error that ended the round. */
   error?: DeltaError;

@@ -1,6 +1,6 @@
 // Compiles each TypeScript block of the README and of the documents in docs/ as a separate file,
 // and runs those marked `ts run`. Declares the names that the blocks use without defining them.
-// Checks the links of all documents.
+// Checks the links of these documents and of CHANGELOG.md, CONTRIBUTING.md and STYLE.md.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

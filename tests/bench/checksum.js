@@ -1,4 +1,4 @@
-// A checksum that does not depend on the order of rows, for the page, Node and the server.
+// A checksum that does not depend on the order of rows, for the web page, Node and the server.
 
 /** FNV-1a of the id of a row and of the property that identifies its version. */
 export function hashRow(item) {

@@ -18,7 +18,7 @@ export const engine = {
   name: "Chromium",
   missing: () => !process.env.CHROMIUM && "it is not installed",
 
-  /** Starts a browser with a new profile in this folder and one page. */
+  /** Starts a browser with a new profile in this folder and one web page. */
   async start(folder) {
     const profile = await mkdtemp(join(folder, "profile-"));
     const context = await chromium.launchPersistentContext(profile, {

@@ -33,10 +33,10 @@ export class Profiles {
     this.#rows.set(id, row);
     row.calls += 1;
     const frames = new Map(samples.nodes.map(({ id: node, callFrame }) => [node, callFrame]));
-    // A call begins in that function of the web page, after the profiler has started.
+    // The profiler also samples the time before and after the call.
     const parts = samples.samples.map((node) => this.#part(frames.get(node), contestant.key));
-    const isOfPage = (part) => part === "wasm" || part === "javascript";
-    const [first, last] = [parts.findIndex(isOfPage), parts.findLastIndex(isOfPage)];
+    const isPackageCode = (part) => part === "wasm" || part === "javascript";
+    const [first, last] = [parts.findIndex(isPackageCode), parts.findLastIndex(isPackageCode)];
     samples.timeDeltas.forEach((time, index) => {
       if (index >= first && index <= last) row[parts[index]] += time;
     });

@@ -10,7 +10,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const WIDTHS = [360, 768, 1280];
 
-/** What axe-core finds in a page, as readable lines. */
+/** The violations that axe-core finds in a web page, one line each. */
 async function findings(page, where) {
   await page.evaluate(AXE);
   const violations = await page.evaluate(async (values) => {

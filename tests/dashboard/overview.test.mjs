@@ -127,7 +127,7 @@ test("two tabs share the rounds, and forgetting in one closes the other", async 
   await first.getByRole("button", { name: "Forget the stored data" }).click();
   await first.getByRole("dialog").getByRole("button", { name: "Forget", exact: true }).click();
   await second.getByRole("heading", { name: "This account was closed" }).waitFor();
-  await second.getByRole("button", { name: "Open this page again" }).click();
+  await second.getByRole("button", { name: "Open this app again" }).click();
   await ready(second);
   await show(second, "contacts");
   await idle(second, "contacts");

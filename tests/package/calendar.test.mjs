@@ -67,7 +67,7 @@ everywhere("a local time is converted from its zone", () => {
     assert.equal(iso(startOf({ start: at(dateTime, timeZone) })), instant, `${dateTime} ${timeZone}`);
 });
 
-everywhere("next to a change of the clocks, a time is the first one, and a skipped time is later", () => {
+everywhere("a time that the clocks show twice is the first instant, and a skipped time is later", () => {
   const table = [
     // Berlin skips 02:00 to 03:00 on March 29.
     ["2026-03-29T01:59:00", "Europe/Berlin", "2026-03-29T00:59:00Z"],

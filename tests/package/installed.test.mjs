@@ -62,7 +62,7 @@ test("every link of the packed README leads to a file of the repository, by its 
   );
   assert.ok(links.length > 15, `${links.length} links`);
   for (const link of links) {
-    // Pictures are shown by their bytes.
+    // The link of a picture leads to the file itself, not to the web page about it.
     const way = link.endsWith(".png") ? "raw" : "blob";
     assert.ok(link.startsWith(`${address}/${way}/main/`), link);
     const path = link.slice(`${address}/${way}/main/`.length).split("#")[0];

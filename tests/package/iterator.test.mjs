@@ -61,8 +61,8 @@ async function hangingClient(options) {
   return { client, signals, respond: () => (hangs = false) };
 }
 
-/** The two ways to end an iterator during a next(). */
-const leave = {
+/** The two ways to leave a round during a next(). */
+const WAYS = {
   "return()": async (pages, waiting) => {
     assert.deepEqual(await pages.return("a value"), { value: "a value", done: true });
     assert.deepEqual(await waiting, END);
@@ -74,7 +74,7 @@ const leave = {
   },
 };
 
-for (const [name, left] of Object.entries(leave)) {
+for (const [name, leave] of Object.entries(WAYS)) {
   test(`${name} ends a next() that waits for the lock, and the lock is free afterwards`, async () => {
     const client = await clientOf(threePages);
     const users = client.track("/users/delta");
@@ -84,7 +84,7 @@ for (const [name, left] of Object.entries(leave)) {
     const pages = second[Symbol.asyncIterator]();
     const waiting = pages.next();
     await turn();
-    await left(pages, waiting);
+    await leave(pages, waiting);
     assert.equal(second.report.outcome, "partial");
     assert.notEqual(users.status.get().phase, "following");
     await first.return();
@@ -101,7 +101,7 @@ for (const [name, left] of Object.entries(leave)) {
     const rounds = queries.map((query) => iterate(query));
     const waiting = rounds.map((pages) => pages.next());
     await until(() => signals.length === 8);
-    for (const [index, pages] of rounds.entries()) await left(pages, waiting[index]);
+    for (const [index, pages] of rounds.entries()) await leave(pages, waiting[index]);
     assert.ok(signals.every(({ aborted }) => aborted));
     respond();
     assert.equal(queries[0].status.get().phase, "new");
@@ -116,7 +116,7 @@ for (const [name, left] of Object.entries(leave)) {
     const pages = iterate(users);
     const waiting = pages.next();
     await until(() => users.status.get().phase === "waiting");
-    await left(pages, waiting);
+    await leave(pages, waiting);
     assert.equal(users.status.get().phase, "new");
     assert.equal(client.requests.length, 1);
     assert.ok(!process.getActiveResourcesInfo().includes("Timeout"), "the timer is cleared");
@@ -130,7 +130,7 @@ for (const [name, left] of Object.entries(leave)) {
     const pages = iterate(users);
     const waiting = pages.next();
     await requested.fired;
-    await left(pages, waiting);
+    await leave(pages, waiting);
     await client.close();
   });
 
@@ -139,7 +139,7 @@ for (const [name, left] of Object.entries(leave)) {
     const users = client.track("/users/delta");
     const pages = iterate(users, { ack: "manual" });
     const { value } = await pages.next();
-    await left(pages, pages.next());
+    await leave(pages, pages.next());
     await assert.rejects(value.ack(), LEFT);
     assert.equal(await users.count(), 0);
     assert.equal((await users.sync()).outcome, "complete");
@@ -155,7 +155,7 @@ for (const [name, left] of Object.entries(leave)) {
     await pages.next();
     const waiting = pages.next();
     await called.fired;
-    await left(pages, waiting);
+    await leave(pages, waiting);
     assert.equal(await users.count(), 1);
     await client.close();
   });
@@ -169,7 +169,7 @@ for (const [name, left] of Object.entries(leave)) {
     await pages.next();
     const waiting = pages.next();
     await store.begun.fired;
-    const leaving = left(pages, waiting);
+    const leaving = leave(pages, waiting);
     assert.deepEqual(await waiting, END, "next() does not wait for the commit");
     assert.equal(await users.count(), 0);
     store.release();

@@ -195,7 +195,7 @@ function Main() {
       </header>
       {reload && (
         <div className="banner quiet">
-          <p>A newer version of this page is ready.</p>
+          <p>A newer version of this app is ready.</p>
           <Button onClick={reload}>Reload</Button>
         </div>
       )}
@@ -274,7 +274,7 @@ function Closed({ children }: { children: React.ReactNode }) {
         <h1>This account was closed</h1>
         <p>Another tab has deleted the data of this account from this browser, or has signed out.</p>
         <Button className="primary" onClick={() => location.reload()}>
-          Open this page again
+          Open this app again
         </Button>
       </div>
     </main>

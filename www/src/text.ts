@@ -45,7 +45,7 @@ export const fold = (text: string): string =>
     .replace(/\p{Mn}/gu, "")
     .toLowerCase();
 
-/** Whether a text contains all words of a search. */
+/** Whether a text that `fold()` returned contains all words of a search. */
 export const matches = (haystack: string, search: string): boolean =>
   fold(search)
     .split(/\s+/)

@@ -123,7 +123,7 @@ export function View<T>(props: ViewProps<T>) {
         </p>
       )}
       <div className="progress" data-on={isBusy} aria-hidden="true" />
-      {isDetailed && query && <Engine collection={collection} history={history} />}
+      {isDetailed && query && <TechnicalDetails collection={collection} history={history} />}
       {error && status.phase !== "needs-auth" && (
         <ErrorCard collection={collection} error={error} action={action?.(error)} />
       )}
@@ -168,7 +168,7 @@ export function markedInWords({ marks }: Collection<unknown>): string {
 }
 
 /** The state in technical terms. */
-function Engine<T>({ collection, history }: { collection: Collection<T>; history: History }) {
+function TechnicalDetails<T>({ collection, history }: { collection: Collection<T>; history: History }) {
   const { status, id, noun, items, query, last, lastWithChanges } = collection;
   const { rounds } = useHistory(history);
   const own = rounds.filter(({ view }) => view === id);
@@ -177,7 +177,7 @@ function Engine<T>({ collection, history }: { collection: Collection<T>; history
   const more =
     stored === undefined || stored === items.length ? "" : `, ${number(stored)} with series masters`;
   return (
-    <div className="engine" role="group" aria-label={`Details of ${collection.label}`}>
+    <div className="technical" role="group" aria-label={`Details of ${collection.label}`}>
       <p>{progressOf(status)}</p>
       {own[0] && <p>Last round: {summaryOf(own[0], timeOfDay)}</p>}
       {withChanges && withChanges !== own[0] && (

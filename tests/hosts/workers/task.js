@@ -1,5 +1,6 @@
-// A task for a worker: runs a round with the default store, ends the client, and counts the mirror
-// by another client. Resolves to the origin of the wasm or to the error.
+// A task for a worker or a process: runs a round with the default store, closes the client, and
+// counts the mirror by another client. Resolves to the origin of the wasm and the counts, or to the
+// error.
 export async function run({ init, openDelta }, { endpoint, token, account }) {
   try {
     const wasmOrigin = await init();
