@@ -111,6 +111,10 @@ class Client {
     this.opened.catch(() => this.#end());
   }
 
+  get closed() {
+    return this.#ending.signal.aborted;
+  }
+
   events(options) {
     return this.#query("events", undefined, options);
   }

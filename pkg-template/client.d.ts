@@ -171,6 +171,11 @@ export interface DeltaClient {
   track<T extends object>(path: string, options?: TrackOptions & MirrorOption<true>): DeltaQuery<T>;
   track<T extends object>(path: string, options: TrackOptions & MirrorOption): DeltaQuery<T> | DeltaFeed<T>;
   /**
+   * Whether this client is closed: by `close()` or `forget()` in any tab, or because its database
+   * was deleted or upgraded.
+   */
+  readonly closed: boolean;
+  /**
    * The error because of which the user has to sign in again, and undefined otherwise: one of the
    * queries of this client is in the phase `needs-auth`. If an error has `claims`, it is this one.
    *

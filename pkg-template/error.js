@@ -29,6 +29,10 @@ export function typeOf(value) {
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
+/** The error of a hook or an adapter that got a feed. */
+export const needsMirror = (name) =>
+  badRequest(`${name}() needs a mirror, and a feed (mirror: false) has none`);
+
 export const closed = () =>
   new DeltaError(
     "this client is closed (by close() or forget(), or because its database was deleted or upgraded); open another one with openDelta()",

@@ -35,7 +35,8 @@ export function DeltaProvider(props: DeltaProviderProps): ReactElement;
 
 /**
  * Returns the client of the provider. Undefined on a server, during hydration, until the promise
- * has resolved, after the client was closed, and while no user is signed in.
+ * has resolved, after the client was closed, and while no user is signed in. Throws `bad-request`
+ * if there is no provider.
  */
 export function useDeltaClient(): DeltaClient | undefined;
 

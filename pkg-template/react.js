@@ -2,7 +2,7 @@
 "use client";
 // Hooks for React. While React renders, they create nothing that needs a clean-up.
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
-import { report } from "./error.js";
+import { badRequest, needsMirror, report } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
 import { Value } from "./readable.js";
 
@@ -12,20 +12,15 @@ const neverChanges = () => noop;
 /** Makes a value of the context. `status` is the status in components without a query. */
 const contextOf = (client, status, onClosed = noop) => ({ client, status: Object.freeze(status), onClosed });
 const PENDING = contextOf(undefined, NEW);
-const Context = createContext(PENDING);
+const CLOSED = contextOf(undefined, { phase: "closed" });
+const Context = createContext(undefined);
 
 /** Makes a store for the value of the context, which has the client until the client is closed. */
 function storeOf(client) {
   const value = new Value(PENDING);
-  const onClosed = () => {
-    try {
-      // Throws if the current client is closed. The closed query may belong to a previous client.
-      value.get().client?.orgContacts();
-    } catch {
-      value.set(contextOf(undefined, { phase: "closed" }));
-    }
-  };
-  const onOpened = (opened) => value.set(contextOf(opened, NEW, onClosed));
+  // The closed query may belong to a previous client.
+  const onClosed = () => value.get().client?.closed && value.set(CLOSED);
+  const onOpened = (opened) => value.set(opened?.closed ? CLOSED : contextOf(opened, NEW, onClosed));
   const onFailed = (error) => {
     report(error);
     value.set(contextOf(undefined, { phase: "failed", error }));
@@ -43,11 +38,15 @@ export function DeltaProvider({ client, children }) {
 }
 
 /** @type {typeof import("./react.js").useDeltaClient} */
-export const useDeltaClient = () => useContext(Context).client;
+export function useDeltaClient() {
+  const context = useContext(Context);
+  if (!context) throw badRequest("useDeltaClient() needs a <DeltaProvider> around its component");
+  return context.client;
+}
 
 /** @type {typeof import("./react.js").useDeltaStatus} */
 export function useDeltaStatus(query) {
-  const { status, onClosed } = useContext(Context);
+  const { status, onClosed } = useContext(Context) ?? PENDING;
   const { get = () => status, subscribe = neverChanges } = query?.status ?? {};
   const watch = (run) =>
     subscribe(({ phase }) => {
@@ -81,6 +80,7 @@ function roundsOf(query, signal) {
 export function useDelta(query, { live = true, ...options } = {}, deps = []) {
   // Query objects with the same key may differ between renders, but share `subscribe`.
   const first = useMemo(() => query, [query?.status.subscribe]);
+  if (first && !first.view) throw needsMirror("useDelta");
   const view = useMemo(() => first?.view(options), [first, JSON.stringify(options), ...deps]);
   const { get = () => EMPTY, subscribe = neverChanges } = view ?? {};
   const state = useSyncExternalStore(subscribe, get, () => EMPTY);

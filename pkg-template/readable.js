@@ -1,6 +1,6 @@
 // @ts-check
 /** @import { Readable } from "./query-status.js" */
-import { report } from "./error.js";
+import { badRequest, report, typeOf } from "./error.js";
 
 /**
  * A value with subscribers.
@@ -39,6 +39,7 @@ export class Value {
 
   /** @param {(value: V) => void} run */
   subscribe = (run) => {
+    if (typeof run !== "function") throw badRequest(`subscribe() needs a function, got ${typeOf(run)}`);
     // The same function may subscribe twice.
     const entry = (/** @type {V} */ value) => run(value);
     this.#subscribers.add(entry);

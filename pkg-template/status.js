@@ -16,8 +16,12 @@ const RESTING = ["new", "idle", "following"];
  * @implements {Readable<QueryStatus>}
  */
 export class Status {
-  /** @type {QueryStatus} */
-  #base = NEW;
+  /**
+   * A value of its own, for React: see `View`.
+   *
+   * @type {QueryStatus}
+   */
+  #base = Object.freeze({ ...NEW });
   /** What subscribers get: `#base` with the plan of a live query. */
   #shown;
   /** When the next round of a live query is due. */

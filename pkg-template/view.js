@@ -8,8 +8,10 @@ import { readOptions } from "./options.js";
 
 /** How long rows are kept after the last subscriber of their views has left, in milliseconds. */
 const GRACE = 1000;
-/** The time between two updates while the tab is hidden or has no frames, in milliseconds. */
+/** The time between two updates while the tab is hidden, in milliseconds. */
 const PAUSE = 250;
+/** The same in a host without tabs, such as Node. */
+const FRAME = 16;
 /** The time before a failed read is repeated, in milliseconds. It doubles with each failure. */
 const RETRY = 1000;
 const LONGEST_RETRY = 60_000;
@@ -134,7 +136,7 @@ export class Rows {
     const hasFrames = !delay && document?.visibilityState === "visible" && requestAnimationFrame;
     // A tab that is hidden before its next frame gets none, so a timer runs too.
     const frame = hasFrames ? requestAnimationFrame(update) : undefined;
-    const timer = setTimeout(update, delay || PAUSE);
+    const timer = setTimeout(update, delay || (document ? PAUSE : FRAME));
     this.#cancelUpdate = () => {
       if (hasFrames) cancelAnimationFrame(frame);
       clearTimeout(timer);
@@ -222,8 +224,13 @@ export class View {
   #where;
   #compare;
   #limit;
-  /** @type {ViewState<any>} */
-  #state = EMPTY;
+  /**
+   * A state of its own: if all hooks of a render have the values of the last one, React discards
+   * the render, and subscribes to no new view.
+   *
+   * @type {ViewState<any>}
+   */
+  #state = Object.freeze({ ...EMPTY });
   /** All items that `where` accepts, in order. */
   #sorted = [];
   /** The same items by id. */
@@ -271,6 +278,7 @@ export class View {
   };
 
   subscribe = (run) => {
+    if (typeof run !== "function") throw badRequest(`subscribe() needs a function, got ${typeOf(run)}`);
     if (this.#isClosed)
       throw new DeltaError("this view is closed; make a new one with view()", { code: "closed" });
     const entry = (state) => run(state);
@@ -306,9 +314,13 @@ export class View {
   #attempt(work) {
     try {
       work();
-    } catch (error) {
-      report(error);
-      this.#set({ ...this.#state, ready: false });
+    } catch (cause) {
+      report(cause);
+      const error = new DeltaError("options.where or options.orderBy of view() has thrown: see cause", {
+        code: "bad-request",
+        cause,
+      });
+      this.#set({ ...this.#state, ready: false, error });
     }
   }
 

@@ -57,7 +57,10 @@ export interface ViewState<T> {
   synced: boolean;
   /** The number of items without `limit`. */
   total: number;
-  /** The error of the last read of the store. The items are those of the previous read. */
+  /**
+   * The error of the last read of the store, or of `where` or `orderBy`. The items are those of the
+   * previous read. With the code `closed` there are none: the client is closed.
+   */
   error?: DeltaError;
 }
 

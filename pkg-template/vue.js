@@ -1,6 +1,7 @@
 // @ts-check
 // Composables for Vue.
 import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
+import { needsMirror } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
 
 /** @type {typeof import("./vue.js").useDelta} */
@@ -22,6 +23,7 @@ export function useDelta(query, options) {
     [state.value, status.value] = [EMPTY, NEW];
     // A server renders an empty list, and starts nothing.
     if (!next || typeof document === "undefined") return;
+    if (!next.view) throw needsMirror("useDelta");
     current = next;
     stops = [
       next.view(rest).subscribe((value) => (state.value = value)),

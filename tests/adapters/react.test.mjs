@@ -333,6 +333,67 @@ for (const version of ["react-18", "react-19"]) {
     },
   );
 
+  inPage(
+    "a query that each render makes anew ends with an error that names the cause",
+    async (page, complaints) => {
+      await page.evaluate(async () => {
+        const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;
+        Object.assign(window, await window.open({ names: ["Ada"] }));
+        class Boundary extends React.Component {
+          state = {};
+          static getDerivedStateFromError = ({ message }) => ({ message });
+          render() {
+            return this.state.message ?? this.props.children;
+          }
+        }
+        function Soon() {
+          const end = new Date(Date.now() + 86_400_000);
+          return useDelta(useDeltaClient()?.events({ start: new Date(), end })).items.length;
+        }
+        window.mount(h(Boundary, null, h(DeltaProvider, { client: window.client }, h(Soon))));
+      });
+      await page.waitForFunction(() => window.text().includes("use options.window, or the start of a day"));
+      complaints.length = 0;
+    },
+  );
+
+  inPage("a client that is closed before the provider is mounted is closed, not new", async (page) => {
+    await page.evaluate(async () => {
+      const { h, DeltaProvider, useDelta, useDeltaClient } = window;
+      const { client } = await window.open({ names: ["Ada"] });
+      await client.close();
+      const Phase = () => {
+        const current = useDeltaClient();
+        return `${current === undefined} ${useDelta(current?.orgContacts()).status.phase} `;
+      };
+      window.mount([
+        h(DeltaProvider, { client, key: 1 }, h(Phase)),
+        h(DeltaProvider, { client: Promise.resolve(client), key: 2 }, h(Phase)),
+      ]);
+    });
+    await shows(page, "true closed true closed ");
+  });
+
+  inPage("hooks without a provider, or with a feed, say what is missing", async (page, complaints) => {
+    const messages = await page.evaluate(async () => {
+      const { h, DeltaProvider, Names, useDelta } = window;
+      const { client } = await window.open({ names: ["Ada"] });
+      const OfFeed = () => useDelta(client.orgContacts({ mirror: false })).items.length;
+      return [h(Names), h(DeltaProvider, { client }, h(OfFeed))].map((element) => {
+        try {
+          return window.renderToString(element);
+        } catch (error) {
+          return `${error.code}: ${error.message}`;
+        }
+      });
+    });
+    assert.deepEqual(messages, [
+      "bad-request: useDeltaClient() needs a <DeltaProvider> around its component",
+      "bad-request: useDelta() needs a mirror, and a feed (mirror: false) has none",
+    ]);
+    complaints.length = 0;
+  });
+
   inPage("all components of a transition show the same state of the mirror", async (page) => {
     await page.evaluate(async () => {
       const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;

@@ -308,13 +308,33 @@ test("a filter that throws is reported, and the view recovers with the next comm
   const view = contacts.view({ where });
   const stop = view.subscribe(() => {});
   assert.equal(reported.mock.callCount(), 1);
-  assert.equal(reported.mock.calls[0].arguments[0].message, "a mistake");
+  const [mistake] = reported.mock.calls[0].arguments;
+  assert.equal(mistake.message, "a mistake");
+  const { ready, error } = view.get();
+  assert.deepEqual([ready, error.code, error.cause], [false, "bad-request", mistake]);
+  assert.match(error.message, /^options\.where or options\.orderBy of view\(\) has thrown: see cause$/);
   isBroken = false;
   graph.add("contacts", { displayName: "Kim" });
   await contacts.sync();
-  await until(() => view.get().total === 4 || view.get().total);
+  await until(() => view.get().total === 4);
+  assert.equal(view.get().error, undefined);
   stop();
   other.close();
+  await client.close();
+});
+
+test("a view in a host without tabs follows a commit after the time of one frame", async (context) => {
+  const { graph, client, contacts } = await openSynced(3);
+  const view = contacts.view();
+  view.subscribe(() => {});
+  await until(() => view.get().ready);
+  graph.add("contacts", { displayName: "Kim" });
+  const timers = fakeTimers(context);
+  await contacts.sync();
+  assert.equal(view.get().total, 3);
+  timers.tick(16);
+  for (let turns = 0; turns < 500; turns += 1) await null;
+  assert.equal(view.get().total, 4);
   await client.close();
 });
 
@@ -413,6 +433,15 @@ test("view() rejects wrong options and names them, and a closed view cannot be s
   ])
     assert.throws(() => contacts.view(options), { code: "bad-request", message });
   const view = contacts.view();
+  for (const [run, type] of [
+    [undefined, "undefined"],
+    [{ next() {} }, "an object"],
+  ])
+    for (const readable of [view, contacts.status, client.signInError])
+      assert.throws(() => readable.subscribe(run), {
+        code: "bad-request",
+        message: `subscribe() needs a function, got ${type}`,
+      });
   view.close();
   assert.throws(() => view.subscribe(() => {}), { code: "closed", message: /make a new one/ });
   await client.close();
