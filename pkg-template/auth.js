@@ -48,6 +48,18 @@ export function clientCredentials(options) {
     throw badRequest(
       `clientCredentials() needs either options.secret or options.assertion, got ${secret === undefined ? "neither" : "both"}`,
     );
+  for (const [name, value] of Object.entries({ secret, assertion })) {
+    const isUsable =
+      (typeof value === "string" && value) || (name === "assertion" && typeof value === "function");
+    if (value !== undefined && !isUsable)
+      throw badRequest(
+        `options.${name} of clientCredentials() must be a non-empty string${name === "assertion" ? " or a function" : ""}, got ${typeOf(value)}`,
+      );
+  }
+  if (tenant.includes("/"))
+    throw badRequest(
+      "options.tenant of clientCredentials() must be the id or a domain of the tenant, such as contoso.onmicrosoft.com, got a URL or a path; another authority is options.authority",
+    );
   /** By key: the request for a token that all callers of this source wait for. */
   const pending = new Map();
   /** By key: the token that this source returned last. */
@@ -117,12 +129,13 @@ export function clientCredentials(options) {
     // The first line of the description is the reason; the others are ids and times.
     const [description] = String(json?.error_description ?? json?.error ?? "").split(/\r?\n/);
     const secrets = ["client_secret", "client_assertion"].map((name) => body.get(name));
-    const reason = withoutSecrets(description, secrets).slice(0, 300);
+    const text = withoutSecrets(description, secrets).slice(0, 300);
+    const reason = text && ` (${text})`;
     const advice = retryable
       ? "try again later"
       : "check the tenant, the client id, its secret or assertion, and its consent";
     const retryAt = retryTime(response.headers.get("retry-after"));
-    throw new DeltaError(`${root} returned no token (${status}${reason && `: ${reason}`}); ${advice}`, {
+    throw new DeltaError(`${root} returned no token, status ${status}: ${advice}${reason}`, {
       code: "unauthorized",
       status,
       retryable,

@@ -42,6 +42,10 @@ export function days(event, zone) {
 /** @type {typeof import("./calendar.js").dayOf} */
 export function dayOf(instant, zone) {
   const ms = Number(instant);
+  if (Number.isNaN(new Date(ms).getTime()))
+    throw new RangeError(
+      `the instant of dayOf() must be a valid Date or milliseconds since 1970, got ${quote(instant)}`,
+    );
   return dateOf(ms + offsetIn(zone)(ms));
 }
 

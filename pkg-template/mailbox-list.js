@@ -2,8 +2,8 @@
 // The list of mailboxes, as a Worker uses it: calls the registries and the objects of the
 // mailboxes. See mailbox-list.d.ts.
 import { report } from "./error.js";
-import { clientStateFor, handleNotification } from "./notifications.js";
-import { readCount, readName, readNamespace } from "./option-checks.js";
+import { clientStateOf, handleNotification } from "./notifications.js";
+import { checkClassNames, checkNames, readCount, readName, readNamespace } from "./option-checks.js";
 import { redact } from "./refusal.js";
 import { registryOf, SHARDS } from "./registries.js";
 import { shardOf } from "./shards.js";
@@ -11,6 +11,7 @@ import { shardOf } from "./shards.js";
 /** @type {typeof import("./mailbox-list.js").mailboxList} */
 export function mailboxList(options) {
   const owner = "mailboxList()";
+  checkClassNames(options, [], owner);
   const mailboxes = readNamespace(options, "mailboxes", owner);
   const registries = readNamespace(options, "registries", owner);
   const count = readCount(options, "shards", owner, SHARDS);
@@ -36,8 +37,10 @@ export function mailboxList(options) {
     async tick() {
       await eachRegistry((registry, shard) => registry.tick(shard, count));
     },
-    async statuses({ after = "", limit = 100 } = {}) {
-      readCount({ limit }, "limit", "statuses()");
+    async statuses(page) {
+      checkNames(page, ["after", "limit"], "statuses()");
+      const { after = "" } = page ?? {};
+      const limit = readCount(page, "limit", "statuses()", 100);
       const lists = await eachRegistry((registry) => registry.list(after, limit));
       const names = [...new Set(lists.flatMap((list) => list.mailboxes))].sort().slice(0, limit);
       const statusOf = (mailbox) =>
@@ -61,9 +64,10 @@ export function mailboxList(options) {
 /** @type {typeof import("./mailbox-list.js").receiveNotifications} */
 export async function receiveNotifications(request, options) {
   const owner = "receiveNotifications()";
+  checkNames(options, ["mailbox", "mailboxes", "secret"], owner);
   const mailbox = readName(options?.mailbox, owner);
   const mailboxes = readNamespace(options, "mailboxes", owner);
-  const clientState = await clientStateFor(options.secret, mailbox);
+  const clientState = await clientStateOf(options.secret, mailbox, owner);
   const { response, wake, renew } = await handleNotification(request, { clientState });
   try {
     if (wake.length) await mailboxes.getByName(mailbox).notify(renew);

@@ -4,6 +4,7 @@
 // change notifications" (lifecycle). Anybody can send such a request, so the cheap checks come
 // first.
 import { badRequest, typeOf } from "./error.js";
+import { checkNames } from "./option-checks.js";
 import { toHex } from "./subscriptions.js";
 
 export { nextAlarm } from "./next-alarm.js";
@@ -23,6 +24,7 @@ const encoder = new TextEncoder();
 
 /** @type {typeof import("./notifications.js").handleNotification} */
 export async function handleNotification(request, options) {
+  checkNames(options, ["clientState"], "handleNotification()");
   const expected = readClientState(options?.clientState);
   if (request.method !== "POST") return respond(405, null, { allow: "POST" });
   // The validation token is decoded once, by searchParams, and returned as plain text, because it
@@ -60,9 +62,14 @@ export async function handleNotification(request, options) {
 }
 
 /** @type {typeof import("./notifications.js").clientStateFor} */
-export async function clientStateFor(secret, name) {
+export const clientStateFor = (secret, name) => clientStateOf(secret, name, "clientStateFor()");
+
+/** Returns the `clientState` of a mailbox. `owner` is the function that got the secret. */
+export async function clientStateOf(secret, name, owner) {
   if (typeof secret !== "string" || secret.length < 32)
-    throw badRequest("the secret of clientStateFor() must be a string of at least 32 random characters");
+    throw badRequest(
+      `the secret of ${owner} must be a string of at least 32 random characters, got ${typeOf(secret)}${typeof secret === "string" && secret ? " that is shorter" : ""}`,
+    );
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", encoder.encode(secret), hmac, false, ["sign"]);
   return toHex(await crypto.subtle.sign("HMAC", key, encoder.encode(name)));

@@ -3,7 +3,7 @@
 // state, the time and the randomness are arguments. See round-plan.d.ts.
 import { badRequest, typeOf } from "./error.js";
 import { nextAlarm } from "./next-alarm.js";
-import { checkNumber } from "./option-checks.js";
+import { checkNames, checkNumber } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
@@ -38,24 +38,30 @@ const dueTimeOf = ({ requestedRounds, fulfilledRounds, notBefore }) =>
   requestedRounds > fulfilledRounds ? notBefore : Infinity;
 
 /** @type {typeof import("./round-plan.js").beginRound} */
-export const beginRound = (state, options) => withNextFailure(checkState(state, "beginRound()"), options);
+export function beginRound(state, options) {
+  const owner = "beginRound()";
+  return withNextFailure(checkState(state, owner), options, owner);
+}
 
 /** @type {typeof import("./round-plan.js").continueRound} */
-export const continueRound = (state, options) =>
-  withNextFailure({ ...checkState(state, "continueRound()"), failures: 0 }, options);
+export function continueRound(state, options) {
+  const owner = "continueRound()";
+  return withNextFailure({ ...checkState(state, owner), failures: 0 }, options, owner);
+}
 
 /**
  * Counts one more failure. A round is stored as failed before it begins: a Durable Object that is
  * aborted during the round cannot store the failure afterwards.
  */
-function withNextFailure(state, options) {
+function withNextFailure(state, options, owner) {
   const failures = state.failures + 1;
-  return { ...state, failures, notBefore: backOffTime(undefined, failures, options) };
+  return { ...state, failures, notBefore: endOfBackOff(undefined, failures, options, owner) };
 }
 
 /** @type {typeof import("./round-plan.js").endRound} */
 export function endRound(state, end) {
   checkState(state, "endRound()");
+  checkNames(end, ["running", "complete", "pause", "now"], "endRound()");
   const { complete, now = Date.now() } = end ?? {};
   const running = checkNumber(end?.running, "running of endRound()");
   const pause = checkNumber(end?.pause ?? 2000, "pause of endRound()");
@@ -66,17 +72,24 @@ export function endRound(state, end) {
 /** @type {typeof import("./round-plan.js").failRound} */
 export function failRound(state, error, options) {
   const { failures } = checkState(state, "failRound()");
-  return { ...state, notBefore: backOffTime(error, failures, options) };
+  return { ...state, notBefore: endOfBackOff(error, failures, options, "failRound()") };
 }
 
 /** @type {typeof import("./round-plan.js").backOffTime} */
-export function backOffTime(error, failures, { now, random, backOff } = {}) {
+export const backOffTime = (error, failures, options) =>
+  endOfBackOff(error, failures, options, "backOffTime()");
+
+function endOfBackOff(error, failures, options, owner) {
+  checkNames(options, ["now", "random", "backOff"], owner);
+  const { now, random, backOff } = options ?? {};
   if (backOff !== undefined) checkNumber(backOff, "backOff of a round", 1);
   return nextAlarm(error, failures, { now, random, base: backOff }).at;
 }
 
 /** @type {typeof import("./round-plan.js").maySubscribe} */
-export function maySubscribe(state, { waitsForPermit = false, now = Date.now() } = {}) {
+export function maySubscribe(state, options) {
+  checkNames(options, ["waitsForPermit", "now"], "maySubscribe()");
+  const { waitsForPermit = false, now = Date.now() } = options ?? {};
   // The wait for a permit can be longer than the rest of the subscription's lifetime, because a
   // throttle may stop all rounds for a day. A renewal is one request in days, with its own
   // back-off.
@@ -85,7 +98,9 @@ export function maySubscribe(state, { waitsForPermit = false, now = Date.now() }
 }
 
 /** @type {typeof import("./round-plan.js").alarmDueAt} */
-export function alarmDueAt(rounds, subscription, { waitsForPermit = false, now = Date.now() } = {}) {
+export function alarmDueAt(rounds, subscription, options) {
+  checkNames(options, ["waitsForPermit", "now"], "alarmDueAt()");
+  const { waitsForPermit = false, now = Date.now() } = options ?? {};
   if (!waitsForPermit) return Math.min(roundDueAt(rounds), subscription.subscribeAt);
   const isSubscribed = subscription.subscription !== undefined;
   return Math.min(now + ASK_AGAIN, isSubscribed ? subscription.subscribeAt : Infinity);

@@ -2,7 +2,7 @@
 // Sends changes to a Cloudflare Queue, within its limits (Cloudflare's page "Limits" of Queues).
 // See send-changes.d.ts.
 import { badRequest, typeOf } from "./error.js";
-import { readCount, readNumber } from "./option-checks.js";
+import { checkNames, readCount, readNumber } from "./option-checks.js";
 
 // A little less than the limits: 128 KB per message, of which metadata uses about 100 bytes, and
 // 100 messages and 256 KB per batch.
@@ -16,6 +16,7 @@ export async function sendChanges(queue, changes, options) {
     throw badRequest(
       `the queue of sendChanges() must be a binding of a queue, such as env.CHANGES, got ${typeOf(queue)}`,
     );
+  checkNames(options, ["properties", "attempts", "firstWait"], "sendChanges()");
   const attempts = readCount(options, "attempts", "sendChanges()", 4);
   const firstWait = readNumber(options, "firstWait", "sendChanges()", 100);
   for (const batch of batchesOf(changes, options?.properties, "sendChanges()")) {

@@ -81,7 +81,7 @@ export function subscriptions(options) {
   const { changeType = limits?.changeType } = options;
   if (!(lifetime > 0) || !changeType)
     throw badRequest(
-      "Graph documents no notifications for options.resource of subscriptions(): poll it, or set options.lifetime and options.changeType",
+      `Graph documents no notifications for options.resource of subscriptions(), ${JSON.stringify(resource)}: poll it, or set options.lifetime and options.changeType`,
     );
 
   /**

@@ -11,13 +11,17 @@ pub const MIN_TOKEN_LENGTH: usize = 40;
 const MIN_VALUE_LENGTH: usize = 8;
 
 /// Returns at most `max` characters of a text from outside, without words of at least
-/// [`MIN_TOKEN_LENGTH`]: they may be parts of links or tokens.
+/// [`MIN_TOKEN_LENGTH`]: they may be parts of links or tokens. A text that is cut ends with `…`.
 ///
 /// Words are removed before the text is cut: the beginning of a token is as secret as its end.
 pub fn redact(text: &str, max: usize) -> String {
     let words: Vec<&str> =
         text.split(' ').map(|word| if word.len() < MIN_TOKEN_LENGTH { word } else { "…" }).collect();
-    words.join(" ").chars().take(max).collect()
+    let redacted = words.join(" ");
+    if redacted.chars().count() <= max {
+        return redacted;
+    }
+    redacted.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Removes the values of the parameters of a link from a text, even those shorter than
@@ -66,6 +70,6 @@ mod tests {
             redact(&format!("{}{token}", "word ".repeat(38)), 200),
             format!("{}…", "word ".repeat(38))
         );
-        assert_eq!(redact("short words stay", 5), "short");
+        assert_eq!(redact("short words stay", 5), "shor…");
     }
 }

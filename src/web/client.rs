@@ -214,7 +214,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store_option.is_object() {
         return bad_request(format!(
             "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}",
-            type_of(&store_option)
+            kind.map_or_else(|| type_of(&store_option).to_owned(), |name| quote(&name))
         ));
     }
     if store_option.is_object() {

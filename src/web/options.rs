@@ -225,7 +225,7 @@ impl Options {
 
     /// Reads an option that is a whole number.
     pub fn whole_number(&self, name: &str) -> Result<Option<u32>> {
-        self.read(name, "a whole number")
+        self.read(name, "a whole number, 0 or more")
     }
 
     /// Reads an option that is a number of milliseconds.

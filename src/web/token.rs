@@ -4,14 +4,14 @@
 
 use std::cell::{Cell, RefCell};
 
-use js_sys::{Array, Function};
+use js_sys::{Array, Function, Reflect};
 use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
 use super::error::RoundError;
-use super::js::{apply, call, get, get_number, get_string, settled, thrown, type_of};
+use super::js::{apply, call, get, get_bool, get_number, get_string, settled, thrown, type_of};
 use super::output::to_js;
 use super::signal::is_offline;
 use super::timers::{now, with_timeout};
@@ -219,8 +219,12 @@ fn read(returned: &JsValue) -> Result<CachedToken> {
         .or_else(|| get_string(returned, "token"));
     let Some(token) = found else {
         let message = format!(
-            "the token source must return a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
-            type_of(returned)
+            "the token source must return a string, {{ accessToken }} or {{ token }}, got {}",
+            if returned.is_object() {
+                properties_of(returned)
+            } else {
+                format!("{}; is the user signed in?", type_of(returned))
+            }
         );
         return Err(unusable(&message));
     };
@@ -243,6 +247,16 @@ fn read(returned: &JsValue) -> Result<CachedToken> {
         ));
     }
     Ok(CachedToken { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })
+}
+
+/// Describes an object that is not a token by the names of its properties.
+fn properties_of(returned: &JsValue) -> String {
+    let names =
+        Reflect::own_keys(returned).map(|keys| keys.iter().filter_map(|name| name.as_string()).collect());
+    match names.unwrap_or_else(|_| Vec::new()).as_slice() {
+        [] => type_of(returned).to_owned(),
+        names => format!("an object with {}", redact(&names.join(", "), 100)),
+    }
 }
 
 /// Returns the time of a Date of any realm, in milliseconds since 1970.
@@ -280,7 +294,9 @@ fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOu
     }
     let reason =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
-    let failure = if error.is_token_source_mistake() {
+    // deltalink/auth reports a refusal that an administrator has to resolve like this.
+    let is_permanent = get_bool(&cause, "retryable") == Some(false);
+    let failure = if error.is_token_source_mistake() || is_permanent {
         let advice = "this is a mistake in the app's code, configuration or registration, so a retry would fail in the same way";
         Error::new(Code::Unauthorized, format!("the token source failed{reason}: {advice}"))
     } else {

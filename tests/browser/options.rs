@@ -34,12 +34,12 @@ async fn wrong_options_are_refused_before_any_request_with_advice() {
         (
             "events",
             format!("{{ {start}, pageSize: 'many' }}"),
-            "options.pageSize must be a whole number, got a string",
+            "options.pageSize must be a whole number, 0 or more, got a string",
         ),
         (
             "events",
             format!("{{ {start}, pageSize: 1.5 }}"),
-            "options.pageSize must be a whole number, got 1.5",
+            "options.pageSize must be a whole number, 0 or more, got 1.5",
         ),
         (
             "events",

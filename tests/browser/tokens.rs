@@ -101,6 +101,16 @@ async fn a_token_source_that_fails_gives_a_delta_error() {
         ("return undefined", "unauthorized", "got undefined"),
         ("return ''", "unauthorized", "an empty string"),
         ("return {}", "unauthorized", "got an object"),
+        (
+            "return { access_token: 'a', expires_in: 3600 }",
+            "unauthorized",
+            "{ accessToken } or { token }, got an object with access_token, expires_in",
+        ),
+        (
+            "throw Object.assign(new Error('no such app'), { name: 'DeltaError', retryable: false })",
+            "unauthorized",
+            "the token source failed (no such app): this is a mistake in the app's code, configuration or registration",
+        ),
         ("return 'two words'", "unauthorized", "is not a token"),
         ("return { accessToken: a, expiresOn: new Date(0) }", "unauthorized", "has expired"),
         (

@@ -205,6 +205,11 @@ test("an unknown zone is an error that names it, never replaced by another zone"
   refuses(() => days({ isAllDay: true, start }, "Pacific"), '"Pacific"');
   refuses(() => days({ start: at("2026-11-21T10:00:00") }, undefined), "undefined");
   refuses(() => days({ start: at("2026-11-21T10:00:00") }, ""), '""');
+  for (const instant of ["2026-11-21", new Date("x"), undefined])
+    assert.throws(() => dayOf(instant, "UTC"), {
+      name: "RangeError",
+      message: /^the instant of dayOf\(\) must be a valid Date or milliseconds since 1970, got /,
+    });
   refuses(() => dayOf(0, "tzone://Microsoft/Custom"), '"tzone://Microsoft/Custom"');
   refuses(() => dayOf(0, "Mid-Atlantic Standard Time"), '"Mid-Atlantic Standard Time"');
   refuses(() => dayOf(0, "x".repeat(1000)), JSON.stringify("x".repeat(60)));

@@ -357,7 +357,10 @@ test("wrong options are refused when the subscription is described, without thei
     [{ clientState: "" }, /options\.clientState .*1 to 128 characters, got an empty string/],
     [{ clientState: "x".repeat(129) }, /options\.clientState .*1 to 128 characters/],
     [{ resource: 7 }, /options\.resource .*1 to 1000 characters, got a number/],
-    [{ resource: "contacts" }, /no notifications for options\.resource .*poll it/],
+    [
+      { resource: "contacts" },
+      /no notifications for options\.resource of subscriptions\(\), "contacts": poll it/,
+    ],
     [{ resource: "devices", lifetime: DAY }, /options\.changeType/],
     [{ lifetime: -1 }, /options\.lifetime/],
     [{ notificationURL: "x" }, /^options\.notificationURL is not an option of subscriptions\(\)/],

@@ -106,6 +106,10 @@ test("wrong arguments of sendChanges() are refused before anything is sent", asy
     [[to, [], { attempts: 0 }], /^options.attempts of sendChanges\(\) must be a whole number of .* got 0$/],
     [[to, [], { attempts: "4" }], /^options.attempts .* got a string$/],
     [
+      [to, [], { propertys: { mailbox: "ann" } }],
+      /^options.propertys is not an option of sendChanges\(\): the options are properties, attempts, firstWait$/,
+    ],
+    [
       [to, [], { firstWait: Infinity }],
       /^options.firstWait .* must be a number of at least 0, got Infinity$/,
     ],
@@ -150,12 +154,13 @@ function objects(fails) {
       },
     }),
   };
-  return { lists, removed, woken, registries, mailboxes };
+  const bindings = { registries, mailboxes };
+  return { lists, removed, woken, mailboxes, bindings };
 }
 
 test("a list spreads its mailboxes over registries, and shows them in pages sorted by name", async () => {
   const made = objects("user05");
-  const list = mailboxList({ ...made, shards: 4 });
+  const list = mailboxList({ ...made.bindings, shards: 4 });
   const names = Array.from({ length: 30 }, (_, n) => `user${String(n).padStart(2, "0")}`);
   for (const name of [...names].reverse()) await list.add(name);
   assert.deepEqual([...made.lists.keys()].sort(), [0, 1, 2, 3].map((n) => `registry-${n}`).sort());
@@ -186,8 +191,8 @@ test("a mailbox that another registry lists is removed too", async () => {
   const made = objects();
   const home = workers.shardOf("ann", 2);
   await made.registries.getByName(`registry-${1 - home}`).add(["ann"]);
-  assert.equal(await mailboxList({ ...made, shards: 2 }).remove("ann"), true);
-  assert.equal((await mailboxList({ ...made, shards: 2 }).statuses()).count, 0);
+  assert.equal(await mailboxList({ ...made.bindings, shards: 2 }).remove("ann"), true);
+  assert.equal((await mailboxList({ ...made.bindings, shards: 2 }).statuses()).count, 0);
 });
 
 test("wrong options of a list are refused", async () => {
@@ -201,7 +206,7 @@ test("wrong options of a list are refused", async () => {
     [{ ...made, shards: "16" }, /got a string$/],
   ])
     assert.throws(() => mailboxList(options), badRequest(message));
-  const list = mailboxList(made);
+  const list = mailboxList(made.bindings);
   for (const name of ["", undefined, 7]) {
     const message =
       /^the mailbox of mailboxList\(\) must be a non-empty string, got (an empty|undefined|a num)/;
@@ -245,14 +250,19 @@ test("wrong options of receiveNotifications() are refused", async () => {
     [undefined, /^the mailbox of receiveNotifications\(\) must be a non-empty string, got undefined$/],
     [{ mailbox: "" }, /got an empty string$/],
     [{ mailbox: "ann" }, /^options.mailboxes of receiveNotifications\(\) must be a binding/],
-    [{ mailbox: "ann", mailboxes }, /^the secret of clientStateFor\(\) must be a string of at least 32/],
-    [{ mailbox: "ann", mailboxes, secret: "short" }, /^the secret of clientStateFor\(\)/],
+    [{ mailbox: "ann", mailboxes }, /^the secret of receiveNotifications\(\) must be .* at least 32/],
+    [{ mailbox: "ann", mailboxes, secret: "short" }, /got a string that is shorter$/],
+    [
+      { mailbox: "ann", mailboxes, secret: SECRET, foo: 1 },
+      /^options.foo is not an option of receiveNotifications\(\): the options are mailbox, mailboxes, secret$/,
+    ],
   ])
     await assert.rejects(receiveNotifications(post({}), options), badRequest(message));
 });
 
 test("the planning refuses a state without its numbers, and invalid limits and spreads", () => {
   const state = workers.NO_ROUNDS;
+  const namespace = { getByName() {} };
   for (const [call, message] of [
     [
       () => workers.requestRound(),
@@ -279,6 +289,24 @@ test("the planning refuses a state without its numbers, and invalid limits and s
     ],
     [() => workers.endRound(state, { running: 1, pause: NaN }), /^pause of endRound\(\) must be .* got NaN$/],
     [() => workers.beginRound(state, { backOff: "5 s" }), /^backOff of a round must be .* got a string$/],
+    [
+      () => workers.beginRound(state, { backoff: 5 }),
+      /^options.backoff is not an option of beginRound\(\): the options are now, random, backOff$/,
+    ],
+    [() => workers.continueRound(state, { base: 5 }), /^options.base is not an option of continueRound\(\)/],
+    [() => workers.failRound(state, undefined, 5), /^the options of failRound\(\) must be an object/],
+    [() => workers.backOffTime(undefined, 1, { cap: 5 }), /^options.cap is not an option of backOffTime\(\)/],
+    [
+      () => workers.endRound(state, { running: 1, completed: true }),
+      /^options.completed is not an option of endRound\(\)/,
+    ],
+    [() => workers.maySubscribe(state, { at: 1 }), /^options.at is not an option of maySubscribe\(\)/],
+    [() => workers.alarmDueAt(state, {}, { at: 1 }), /^options.at is not an option of alarmDueAt\(\)/],
+    [() => workers.dueAt("ann", { spred: 1 }), /^options.spred is not an option of dueAt\(\)/],
+    [
+      () => workers.mailboxList({ mailboxes: namespace, registries: namespace, shard: 4 }),
+      /^options.shard is not an option of mailboxList\(\)/,
+    ],
     [() => new workers.PermitBudget(0), /^the limit of PermitBudget must be a number of at least 1, got 0$/],
     [() => new workers.PermitBudget("10"), /^the limit of PermitBudget .* got a string$/],
     [() => new workers.PermitBudget(NaN), /^the limit of PermitBudget .* got NaN$/],
