@@ -1,5 +1,5 @@
-//! The anomalies of Graph that were observed in practice (graph-facts 7), one test each, as whole
-//! rounds on the core of the fake Graph. `tests/README.md` lists them.
+//! The anomalies of Graph that were observed in practice (graph-facts 7), as whole rounds on the
+//! core of the fake Graph. `tests/README.md` lists them.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::unwrap_used,

@@ -15,13 +15,13 @@ fn every_real_response_is_read_as_its_index_says() {
         println!("skipped: no corpus of real responses at {folder}");
         return;
     };
-    let rows = corpus::rows(&index);
-    assert!(rows.len() > 100);
-    for row in &rows {
-        let text = std::fs::read_to_string(format!("{folder}/{}", row.file)).unwrap();
+    let lines = corpus::index_lines(&index);
+    assert!(lines.len() > 100);
+    for line in &lines {
+        let text = std::fs::read_to_string(format!("{folder}/{}", line.file)).unwrap();
         let body: serde_json::Value =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", row.file));
-        corpus::check(row, &body);
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", line.file));
+        corpus::check(line, &body);
     }
-    println!("corpus: {} real responses read", rows.len());
+    println!("corpus: {} real responses read", lines.len());
 }

@@ -74,8 +74,8 @@ fn decoded(value: &[u8]) -> Option<String> {
         })
         .collect();
     let text = String::from_utf8(BASE64.decode(standard).ok()?).ok()?;
-    let object = text.trim_ascii().starts_with('{') && text.trim_ascii().ends_with('}');
-    object.then_some(text)
+    let is_object = text.trim_ascii().starts_with('{') && text.trim_ascii().ends_with('}');
+    is_object.then_some(text)
 }
 
 #[cfg(test)]

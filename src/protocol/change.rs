@@ -16,8 +16,8 @@
 //! 4. A removal of an id that the mirror does not hold is not announced, because Graph also reports
 //!    events outside the window this way. Exception: the id was delivered to a consumer who has not
 //!    acknowledged it.
-//! 5. A row that a completed full round did not list is a ghost. Only a completed full round may
-//!    sweep ([`super::sweep`]).
+//! 5. A row that a completed full round did not list is a ghost. Only such a round may remove
+//!    ghosts ([`super::sweep`]).
 
 use std::collections::HashSet;
 
@@ -88,7 +88,7 @@ impl<I> Entry<I> {
 
 /// Why an item was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skipped {
+pub enum SkipReason {
     /// It has no `id`, an empty one, or one that is not a string (seen in samples: graph-facts 7,
     /// 12).
     NoId,
@@ -97,11 +97,11 @@ pub enum Skipped {
 }
 
 /// Reads the id of one item and whether the item is a removal.
-pub fn parse_item<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), Skipped> {
+pub fn parse_item<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), SkipReason> {
     if !item.is_object() {
-        return Err(Skipped::NotAnObject);
+        return Err(SkipReason::NotAnObject);
     }
-    let id = item.string_property("id").filter(|id| is_usable(id)).ok_or(Skipped::NoId)?;
+    let id = item.string_property("id").filter(|id| is_usable(id)).ok_or(SkipReason::NoId)?;
     let entry = match removal(&item, dialect) {
         Some(reason) => Entry::Remove(reason),
         None => Entry::Upsert(item),
@@ -118,15 +118,15 @@ fn is_usable(id: &str) -> bool {
 /// The reason of a removal, or `None` if the item is not a removal.
 pub fn removal<I: Item>(item: &I, dialect: Dialect) -> Option<Reason> {
     if let Some(removed) = item.get("@removed").filter(|removed| !removed.is_null()) {
-        let soft = removed.has_text("reason", "changed");
-        return Some(if soft { Reason::Changed } else { Reason::Deleted });
+        let is_soft = removed.has_text("reason", "changed");
+        return Some(if is_soft { Reason::Changed } else { Reason::Deleted });
     }
-    let gone = match dialect {
+    let is_gone = match dialect {
         Dialect::Removed => false,
         Dialect::DeletedFacet => item.get("deleted").is_some_and(|facet| facet.is_object()),
         Dialect::DeletedDate => item.get("deletedDateTime").is_some_and(|date| !date.is_null()),
     };
-    gone.then_some(Reason::Deleted)
+    is_gone.then_some(Reason::Deleted)
 }
 
 /// A page with one entry per id.
@@ -173,11 +173,11 @@ pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
         page.items += 1;
         let (id, new) = match parse_item(item, format.dialect) {
             Ok(parsed) => parsed,
-            Err(Skipped::NoId) => {
+            Err(SkipReason::NoId) => {
                 page.no_id += 1;
                 continue;
             }
-            Err(Skipped::NotAnObject) => {
+            Err(SkipReason::NotAnObject) => {
                 page.not_an_object += 1;
                 continue;
             }
@@ -301,13 +301,13 @@ pub struct PageSummary {
     pub count_delta: i32,
     /// Ids new to the mirror.
     pub new_ids: Vec<String>,
-    /// Ids that were delivered without acknowledgement and that this page does not mention.
+    /// Ids that are delivered and not acknowledged after this page.
     pub unacknowledged: Vec<String>,
     /// Series masters that occurrences name and this round has not received.
     pub missing_masters: Vec<String>,
     /// Series masters that this page contains.
     pub received_masters: Vec<String>,
-    /// The series of this page that take place on other dates than before.
+    /// The series of this page that have moved, or may have moved.
     pub series: SeriesSummary,
     /// Events that the page removes, stored or not.
     pub removed_events: Vec<String>,

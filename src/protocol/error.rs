@@ -97,7 +97,7 @@ pub struct Error {
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The innermost error code of Graph's response.
+    /// The innermost error code of Graph's response, or that of a reset signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graph_code: Option<String>,
     /// Graph's `request-id`.

@@ -94,7 +94,8 @@ pub struct Report {
     /// The index in `waits` of the last entry that [`Self::add_pacing`] made.
     #[serde(skip)]
     pub pacing_index: Option<usize>,
-    /// Why the round became a full one: the code of Graph's reset signal or of its refusal.
+    /// Why the round became a full one: the code or status of Graph's reset signal or refusal,
+    /// `forbidden` or `livelock`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resync: Option<String>,
     /// When this run of the round began.
@@ -170,8 +171,8 @@ impl Report {
         }
     }
 
-    /// Records a wait before a request whose scope recovers from a throttle. Such waits in a row
-    /// are one entry, because every page may have one.
+    /// Records a wait before a request that keeps it within the limits. Such waits in a row are one
+    /// entry, because every page may have one.
     pub fn add_pacing(&mut self, span: Duration) {
         let last = self.waits.len().checked_sub(1);
         match self.waits.last_mut() {

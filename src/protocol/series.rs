@@ -51,10 +51,10 @@ pub fn named_master<I: Item>(item: &I) -> Option<String> {
 /// The masters that occurrences of a page name and the page does not contain, without duplicates.
 /// `items` are the items of the page by id.
 pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
-    let received_masters: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
+    let ids: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
     let mut named = HashSet::new();
     let masters = items.iter().filter_map(|(_, item)| master_of(*item));
-    masters.filter(|id| !received_masters.contains(id.as_str()) && named.insert(id.clone())).collect()
+    masters.filter(|id| !ids.contains(id.as_str()) && named.insert(id.clone())).collect()
 }
 
 /// The ids of the rows that may contain the masters of these items: two per master.
@@ -133,7 +133,7 @@ const RESOLUTION: Duration = Duration::from_millis(1000.0);
 pub struct SeriesSummary {
     /// Incremental rounds: masters whose recurrence, start or end differs from the stored one.
     pub moved: Vec<String>,
-    /// Incremental rounds: masters that were not stored before. They may have moved.
+    /// Incremental rounds: masters that cannot be compared with a stored one. They may have moved.
     pub unknown: Vec<String>,
     /// Masters that were removed. If their occurrences remain, the series had moved before.
     pub removed: Vec<String>,

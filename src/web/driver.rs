@@ -23,7 +23,7 @@ use super::mirror::Mirror;
 use super::on_error::decision;
 use super::output::page_to_js;
 use super::received::Received;
-use super::request::{Ahead, Outcome, RequestDetails};
+use super::request::{Ahead, RequestDetails, RequestOutcome};
 use super::round_run::RoundRun;
 use super::session::{Committed, Keys, Session};
 use super::signal::{aborted, is_offline, online};
@@ -251,7 +251,11 @@ impl Driver {
         self.page_input(result, details)
     }
 
-    pub(super) fn page_input(&mut self, result: Result<Outcome>, details: RequestDetails) -> Result<Input> {
+    pub(super) fn page_input(
+        &mut self,
+        result: Result<RequestOutcome>,
+        details: RequestDetails,
+    ) -> Result<Input> {
         let (body, text) = match self.body_or_input(result, details)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
@@ -290,7 +294,7 @@ impl Driver {
     /// Returns the body of a response and its text; otherwise the input that reports the failure.
     fn body_or_input(
         &mut self,
-        result: Result<Outcome>,
+        result: Result<RequestOutcome>,
         details: RequestDetails,
     ) -> Result<std::result::Result<(Json, JsString), Input>> {
         self.log_request(&result, &details);
@@ -303,8 +307,8 @@ impl Driver {
             self.client_request_id = Some(details.client_request_id);
         }
         let fetched = match result? {
-            Outcome::Fetched(fetched) => fetched,
-            Outcome::Throttled(until) => return Ok(Err(Input::Throttled(until))),
+            RequestOutcome::Fetched(fetched) => fetched,
+            RequestOutcome::Throttled(until) => return Ok(Err(Input::Throttled(until))),
         };
         self.thrown = JsValue::UNDEFINED;
         Ok(match fetched {

@@ -10,7 +10,7 @@ use super::error::is_delta_error;
 use super::fetch::Fetched;
 use super::js::{date, get, get_string};
 use super::output::{report_to_js, to_js};
-use super::request::{Outcome, RequestDetails};
+use super::request::{RequestDetails, RequestOutcome};
 use super::timers::now;
 use crate::protocol::error::Code;
 use crate::protocol::query::key_hash;
@@ -18,10 +18,10 @@ use crate::protocol::report;
 use crate::protocol::round::NoResponse;
 use crate::protocol::time::{Duration, Instant};
 
-/// The `LogEntry` of `log.d.ts`.
+/// A `LogEntry` of `log.d.ts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
+struct LogEntry<'a> {
     #[serde(with = "preserve")]
     time: JsValue,
     level: &'static str,
@@ -43,8 +43,8 @@ struct Entry<'a> {
 }
 
 impl Driver {
-    fn entry(&self, event: &'static str, time: Instant, ms: Duration) -> Entry<'_> {
-        Entry {
+    fn entry(&self, event: &'static str, time: Instant, ms: Duration) -> LogEntry<'_> {
+        LogEntry {
             time: date(time),
             level: "warn",
             event,
@@ -59,15 +59,15 @@ impl Driver {
         }
     }
 
-    fn log(&self, entry: &Entry) {
+    fn log(&self, entry: &LogEntry) {
         if let Some(log) = &self.session.log {
             self.display.round_run.log(log, &to_js(entry));
         }
     }
 
     /// Logs a request that got no usable response. A request that was not sent gets no entry.
-    pub(super) fn log_request(&self, result: &Result<Outcome>, details: &RequestDetails) {
-        let Ok(Outcome::Fetched(fetched)) = result else { return };
+    pub(super) fn log_request(&self, result: &Result<RequestOutcome>, details: &RequestDetails) {
+        let Ok(RequestOutcome::Fetched(fetched)) = result else { return };
         let mut entry = self.entry("request", now(), details.duration);
         entry.client_request_id = Some(&details.client_request_id);
         match fetched {

@@ -96,7 +96,7 @@ impl Mirror<'_> {
     }
 
     /// The items of these ids, in their order; undefined for each that readers do not see. The
-    /// result's `others` are the remaining occurrences of these series.
+    /// result's `others` are the remaining events of these series.
     pub async fn changed(&self, ids: &[String], series: &[String], completes: bool) -> StoreResult<JsValue> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let items = self.items_of(&ids, completes).await?.into_iter().collect();

@@ -26,7 +26,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
 /// The result of a request, and what is known about it.
-pub type Ended = (StoreResult<Outcome>, RequestDetails);
+pub type Ended = (StoreResult<RequestOutcome>, RequestDetails);
 
 /// A request before it is sent.
 pub struct PageRequest {
@@ -54,7 +54,7 @@ pub struct PageRequest {
     pub queued: Cell<Option<oneshot::Sender<()>>>,
 }
 
-/// The id, the times and the size of a request. Empty if it was not sent.
+/// The id, the times and the size of a request.
 #[derive(Default)]
 pub struct RequestDetails {
     /// The id of the request in Graph's logs; empty if it was not sent.
@@ -68,7 +68,7 @@ pub struct RequestDetails {
 }
 
 /// The result of a request.
-pub enum Outcome {
+pub enum RequestOutcome {
     /// A response, or the lack of one.
     Fetched(Fetched),
     /// The throttling scope is throttled until this instant: nothing was sent.
@@ -94,7 +94,7 @@ impl PageRequest {
                 Either::Left(_) => return,
                 Either::Right((end, _)) => end,
             };
-            if let Ok(Outcome::Fetched(Fetched::Refused(refusal))) = &mut end.0 {
+            if let Ok(RequestOutcome::Fetched(Fetched::Refused(refusal))) = &mut end.0 {
                 refusal.received_at = Some(now());
                 self.apply_throttle(refusal);
             }
@@ -125,7 +125,7 @@ impl PageRequest {
         (result, details)
     }
 
-    async fn try_send(&self, details: &mut RequestDetails, is_ahead: bool) -> StoreResult<Outcome> {
+    async fn try_send(&self, details: &mut RequestDetails, is_ahead: bool) -> StoreResult<RequestOutcome> {
         let queued_at = now();
         let _slot = self.take_slot(is_ahead).await;
         drop(self.queued.take());
@@ -138,7 +138,7 @@ impl PageRequest {
         let started_at = now();
         let throttled_until = self.limiter.rate.borrow().throttled_until(started_at);
         if throttled_until > started_at {
-            return Ok(Outcome::Throttled(throttled_until));
+            return Ok(RequestOutcome::Throttled(throttled_until));
         }
         if self.signal.aborted() {
             return Err(RoundError::Aborted(get(&self.signal, "reason")));
@@ -165,7 +165,7 @@ impl PageRequest {
         {
             self.session.restrict_mailboxes();
         }
-        result.map(Outcome::Fetched)
+        result.map(RequestOutcome::Fetched)
     }
 
     /// Takes a slot for the time of the request: all tabs share the limit of a mailbox. The wait

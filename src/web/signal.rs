@@ -1,4 +1,4 @@
-//! Events of the host as futures. A listener is removed when its future is dropped.
+//! Events of the host as futures. An event listener is removed when its future is dropped.
 
 use std::future::Future;
 
@@ -8,14 +8,14 @@ use web_sys::{AbortSignal, EventTarget};
 
 use super::js::get;
 
-/// A listener that is removed when this value is dropped.
-pub struct Listener {
+/// An event listener that is removed when this value is dropped.
+pub struct EventListener {
     target: EventTarget,
     event: &'static str,
     callback: Closure<dyn FnMut()>,
 }
 
-impl Listener {
+impl EventListener {
     /// Calls `callback` at each event of this name. `target` must have `addEventListener`.
     pub fn new(target: EventTarget, event: &'static str, callback: impl FnMut() + 'static) -> Self {
         let callback = Closure::<dyn FnMut()>::new(callback);
@@ -25,7 +25,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for EventListener {
     fn drop(&mut self) {
         let _ = self
             .target
@@ -62,7 +62,7 @@ pub fn is_offline() -> bool {
 async fn event(target: EventTarget, name: &'static str) {
     let (sender, receiver) = oneshot::channel();
     let mut sender = Some(sender);
-    let _listener = Listener::new(target, name, move || {
+    let _listener = EventListener::new(target, name, move || {
         if let Some(sender) = sender.take() {
             let _ = sender.send(());
         }

@@ -214,7 +214,7 @@ async fn a_foreign_link_gets_no_token() {
     let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let other = World::new().await;
-    // On a server, this is another name of its host. In this wasm, it is another host of a world.
+    // On a server, this is another name of its host; in this wasm, another host.
     let foreign = other.root.replace("127.0.0.1", "localhost").replace("graph.contoso", "graph.fabrikam");
     for link in [
         &format!("{foreign}/contacts/delta"),

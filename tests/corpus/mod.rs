@@ -5,8 +5,8 @@ use deltalink::protocol::item::Item;
 use deltalink::protocol::page::{self, Link, Malformed};
 use deltalink::protocol::refusal::Refusal;
 
-/// A row of `index.tsv`.
-pub struct Row {
+/// A line of `index.tsv`.
+pub struct IndexLine {
     /// The name of the file.
     pub file: String,
     kind: String,
@@ -16,8 +16,8 @@ pub struct Row {
     deleted: usize,
 }
 
-/// The rows of `index.tsv`.
-pub fn rows(index: &str) -> Vec<Row> {
+/// The lines of `index.tsv`, without the header.
+pub fn index_lines(index: &str) -> Vec<IndexLine> {
     let mut lines = index.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let header = lines.next().expect("a header line");
     let column = |name: &str| {
@@ -31,21 +31,21 @@ pub fn rows(index: &str) -> Vec<Row> {
         (column("items"), column("items_with_removed"), column("items_with_deleted_facet"));
     let number = |text: &str| text.parse().unwrap_or(0);
     lines
-        .map(|row| Row {
-            file: row[file].to_owned(),
-            kind: row[kind].to_owned(),
-            link: row[link].to_owned(),
-            items: number(row[items]),
-            removed: number(row[removed]),
-            deleted: number(row[deleted]),
+        .map(|cells| IndexLine {
+            file: cells[file].to_owned(),
+            kind: cells[kind].to_owned(),
+            link: cells[link].to_owned(),
+            items: number(cells[items]),
+            removed: number(cells[removed]),
+            deleted: number(cells[deleted]),
         })
         .collect()
 }
 
-/// Reads a body of the corpus and compares with its row.
-pub fn check<I: Item>(row: &Row, body: &I) {
-    let file = &row.file;
-    if row.kind == "error" {
+/// Reads a body of the corpus and compares with its line of the index.
+pub fn check<I: Item>(line: &IndexLine, body: &I) {
+    let file = &line.file;
+    if line.kind == "error" {
         let outer = body.get("error").and_then(|error| error.string_property("code"));
         assert_eq!(
             Refusal::read(400, Some(body)).codes.first(),
@@ -61,14 +61,14 @@ pub fn check<I: Item>(row: &Row, body: &I) {
         Err(Malformed::NoLink) => "none",
         Err(other) => panic!("{file}: {other:?}"),
     };
-    assert_eq!(link, row.link, "{file}: the link");
+    assert_eq!(link, line.link, "{file}: the link");
     let items = body.get("value").and_then(|value| value.as_array()).expect("an array");
-    assert_eq!(items.len(), row.items, "{file}: the items");
+    assert_eq!(items.len(), line.items, "{file}: the items");
     let removed = |dialect| items.iter().filter(|item| removal(*item, dialect).is_some()).count();
-    assert_eq!(removed(Dialect::Removed), row.removed, "{file}: items with @removed");
+    assert_eq!(removed(Dialect::Removed), line.removed, "{file}: items with @removed");
     assert_eq!(
         removed(Dialect::DeletedFacet),
-        row.removed + row.deleted,
+        line.removed + line.deleted,
         "{file}: items with the deleted facet"
     );
     for item in items {

@@ -18,9 +18,9 @@ const MAX_STEPS: u32 = 400_000;
 
 /// The environment of a round: a clock, a store, a token source, a service, a consumer.
 ///
-/// A method that returns `None` leaves its step open, and [`run`] returns that step: the process
-/// ends there, or the test decides how to continue. The default methods are those of an environment
-/// without faults.
+/// A method that executes a step returns `None` to leave it open, and [`run`] returns that step:
+/// the process ends there, or the test decides how to continue. The default methods are those of an
+/// environment without faults.
 pub trait Environment {
     /// The round.
     fn round(&mut self) -> &mut Round;
@@ -103,7 +103,7 @@ pub trait Environment {
     /// Called before a record is stored without a page.
     fn save_record(&mut self, _record: &Record) {}
 
-    /// Stores the fetched series master. The driver stores the record afterwards.
+    /// Stores the fetched series masters. The driver stores the record afterwards.
     fn save_masters(&mut self, _record: &Record) {}
 
     /// Called when another process has committed first.
@@ -120,7 +120,7 @@ pub trait Environment {
         Decision::Stop
     }
 
-    /// Looks for ghosts in the next chunk of the mirror.
+    /// Sweeps the next chunk of the mirror.
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary>;
 }
 

@@ -218,7 +218,7 @@ fn the_item_that_takes_a_name_is_not_removed_with_the_folder_that_it_displaces()
 }
 
 #[test]
-fn of_three_rows_with_one_name_the_last_one_stays() {
+fn children_may_arrive_before_their_new_folder_and_two_rows_may_swap_names_in_two_rounds() {
     let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
     let start = script.start();
     // The new folder comes after its child, which is new too.

@@ -1,4 +1,5 @@
-//! Repeated items and links, and events that leave a window.
+//! Repeated items, items without ids, events that leave a window, refused links, and the messages
+//! of errors.
 
 use deltalink::protocol::query::{self, Options};
 use deltalink::protocol::time::Duration;

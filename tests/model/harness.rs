@@ -308,9 +308,9 @@ impl Running<'_> {
             Change::Remove { reason, old: Some(_), .. } => reason.as_str() == "ghost",
             _ => false,
         };
-        let ghosts = effects.changes.iter().any(is_ghost);
-        let sweeping = self.harness.store.state.as_ref().and_then(Record::completed).is_some();
-        assert!(!ghosts || sweeping, "invariant 3: a ghost is removed outside a sweep");
+        let has_ghosts = effects.changes.iter().any(is_ghost);
+        let is_sweeping = self.harness.store.state.as_ref().and_then(Record::completed).is_some();
+        assert!(!has_ghosts || is_sweeping, "invariant 3: a ghost is removed outside a sweep");
         assert!(record.phase != Phase::Fresh, "a page is committed without a link");
         for (id, row) in &effects.put {
             assert!(row.item.is_object(), "{id}");
@@ -379,8 +379,8 @@ impl Running<'_> {
     }
 
     fn read(&mut self, response: &Response, is_master: bool) -> Input {
-        let cut = response.cut_after.is_some_and(|at| at < response.body.len());
-        if response.status == 0 || response.hang || cut {
+        let is_cut = response.cut_after.is_some_and(|at| at < response.body.len());
+        if response.status == 0 || response.hang || is_cut {
             return Input::Unreachable(NoResponse::Network);
         }
         let body: Option<Value> = serde_json::from_slice(&response.body).ok();

@@ -386,6 +386,6 @@ fn a_set_that_a_full_round_did_not_receive_is_removed_at_its_end_and_an_equal_se
 #[test]
 fn an_id_that_does_not_identify_its_item_is_counted_and_skipped() {
     for id in ["", "\0side", "a\u{fffd}b"] {
-        assert_eq!(parse_item(json!({ "id": id }), Dialect::Removed), Err(Skipped::NoId), "{id:?}");
+        assert_eq!(parse_item(json!({ "id": id }), Dialect::Removed), Err(SkipReason::NoId), "{id:?}");
     }
 }

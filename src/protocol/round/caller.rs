@@ -6,7 +6,7 @@
 //!    not before [`Error::retry_at`].
 //! 3. The caller is not asked about a page that is being delivered or committed, nor about a
 //!    failure after which a retry would be wrong: a foreign link, a missing account, an abort, a
-//!    closed client, a defect.
+//!    closed client, a conflict, a defect.
 
 use super::{Round, State, Step};
 use crate::protocol::backoff::WaitReason;

@@ -185,7 +185,7 @@ impl World {
         self.page(round, 0, empty, preferences, now)
     }
 
-    /// Drops the entries of old rounds, to limit the memory of a world. Their links expire.
+    /// Drops the entries of old rounds, to limit the memory of a world. Their nextLinks expire.
     fn forget(&mut self) {
         const MAX_ENTRIES: usize = 3_000_000;
         let mut count: usize = self.rounds.iter().map(|r| r.entries.len()).sum();

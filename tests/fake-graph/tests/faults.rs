@@ -96,7 +96,7 @@ fn a_connection_can_be_closed_hung_cut_and_slowed() {
 }
 
 #[test]
-fn responses_can_come_from_a_proxy_instead_of_graph() {
+fn a_response_can_come_from_a_proxy_or_contradict_its_status() {
     let mut c = client();
     let r = faulted(&mut c, json!({ "name": "html", "status": 502 }));
     assert!(r.status == 502 && r.header("content-type").unwrap().starts_with("text/html"));

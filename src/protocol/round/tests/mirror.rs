@@ -152,7 +152,7 @@ fn a_rolling_window_is_listed_again_when_the_day_has_changed_but_not_during_a_ro
     harness.begin();
     assert_eq!(harness.requests, [expected.replace("13T", "14T")]);
     harness.on(delta("d2"));
-    assert!(matches!(harness.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
+    assert!(matches!(harness.on(Input::Delivered), Step::Sweep { .. }), "it removes what left the window");
     harness.on(Input::Swept(SweepSummary {
         has_changes: false,
         count_delta: 0,

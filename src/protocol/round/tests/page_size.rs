@@ -219,7 +219,7 @@ fn events_escalate_to_fifty_items_at_least() {
 }
 
 #[test]
-fn kinds_with_top_are_listed_in_smaller_pages_and_never_in_the_middle_of_a_listing() {
+fn a_listing_with_top_starts_with_smaller_pages_but_its_links_stay_unchanged() {
     let drive = |top| query::track("/me/drive/root/delta", Options { top, ..Options::default() }).unwrap();
     let last_request = |harness: &Harness| harness.requests.last().unwrap().clone();
     let fail_thrice = |harness: &mut Harness| {

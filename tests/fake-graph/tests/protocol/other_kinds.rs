@@ -1,4 +1,4 @@
-//! Recordings, drives and mail.
+//! Recordings, drives and mail, and the removal of a series master.
 
 use crate::common::*;
 use crate::recordings;
