@@ -9,7 +9,7 @@ export class DeltaError extends Error {
   readonly code: DeltaErrorCode;
   /** The HTTP status of the response. */
   readonly status?: number;
-  /** The innermost error code in Graph's response. */
+  /** The innermost error code in Graph's response; with `resync-loop` that of the reset. */
   readonly graphCode?: string;
   /** Graph's id of the request, for Microsoft's support. */
   readonly requestId?: string;

@@ -79,8 +79,8 @@ pub struct Record {
     /// dates than before: occurrences that the round did not receive are to be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_series: Vec<String>,
-    /// Series masters that the round received and whose series may have moved: masters that were
-    /// not stored before, and late ones.
+    /// Series masters that the round received and whose series may have moved: masters that
+    /// cannot be compared with a stored one, and late ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_series: Vec<String>,
     /// Series masters that earlier rounds could not fetch. Their occurrences may be newer than

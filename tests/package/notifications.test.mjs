@@ -165,6 +165,17 @@ test("a wrong option is an error that does not contain the client state", async 
   }
 });
 
+test("a misspelled option is refused", async () => {
+  await assert.rejects(handleNotification(post("{}"), { clientState: "s", secret: "s" }), {
+    code: "bad-request",
+    message: "options.secret is not an option of handleNotification(): the options are clientState",
+  });
+  assert.throws(() => nextAlarm(undefined, 1, { backOff: 1 }), {
+    code: "bad-request",
+    message: "options.backOff is not an option of nextAlarm(): the options are now, random, base, cap",
+  });
+});
+
 test("the client state of a name is its HMAC, and needs a long secret", async () => {
   const secret = "a secret of the tests, long enough";
   const state = await clientStateFor(secret, "ann@contoso.example");

@@ -155,7 +155,7 @@ function objects(fails) {
     }),
   };
   const bindings = { registries, mailboxes };
-  return { lists, removed, woken, mailboxes, bindings };
+  return { lists, removed, woken, ...bindings, bindings };
 }
 
 test("a list spreads its mailboxes over registries, and shows them in pages sorted by name", async () => {
@@ -199,11 +199,14 @@ test("wrong options of a list are refused", async () => {
   const made = objects();
   for (const [options, message] of [
     [undefined, /^options.mailboxes of mailboxList\(\) must be a binding of Durable .* got undefined$/],
-    [{ ...made, mailboxes: {} }, /^options.mailboxes .* got an object$/],
-    [{ ...made, registries: "REGISTRY" }, /^options.registries of mailboxList\(\) .* got a string$/],
-    [{ ...made, shards: 0 }, /^options.shards of mailboxList\(\) must be a whole number of .* got 0$/],
-    [{ ...made, shards: 1.5 }, /got 1.5$/],
-    [{ ...made, shards: "16" }, /got a string$/],
+    [{ ...made.bindings, mailboxes: {} }, /^options.mailboxes .* got an object$/],
+    [{ ...made.bindings, registries: "REGISTRY" }, /^options.registries of mailboxList\(\) .* got a string$/],
+    [
+      { ...made.bindings, shards: 0 },
+      /^options.shards of mailboxList\(\) must be a whole number of .* got 0$/,
+    ],
+    [{ ...made.bindings, shards: 1.5 }, /got 1.5$/],
+    [{ ...made.bindings, shards: "16" }, /got a string$/],
   ])
     assert.throws(() => mailboxList(options), badRequest(message));
   const list = mailboxList(made.bindings);
