@@ -10,6 +10,8 @@ import type { AbortSignal, fetch } from "./host.js";
 import type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
 import type { Subscription, SubscriptionOptions } from "./notifications.js";
 
+export type { MailboxStatus, MailboxStub, Namespace, RegistryStub } from "./mailbox-list.js";
+
 /** The methods of a `BudgetObject` that mailboxes call. */
 export interface BudgetStub {
   acquire(mailbox: string): Promise<boolean>;

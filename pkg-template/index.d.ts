@@ -27,7 +27,7 @@ export type * from "./rounds.js";
 export type * from "./store.js";
 export type * from "./tokens.js";
 export type * from "./views.js";
-export type { Entity, Selected, Tracked } from "./tracked.js";
+export type { Entity, Narrowed, PropertyName, Selected, Tracked } from "./tracked.js";
 
 /**
  * Opens a client for one account. The first call loads the wasm.

@@ -1,8 +1,9 @@
 // @ts-check
 // The list of mailboxes, as a Worker uses it: calls the registries and the objects of the
 // mailboxes. See mailbox-list.d.ts.
+import { clientStateOf } from "./client-state.js";
 import { report } from "./error.js";
-import { clientStateOf, handleNotification } from "./notifications.js";
+import { handleNotification } from "./notifications.js";
 import { checkClassNames, checkNames, readCount, readName, readNamespace } from "./option-checks.js";
 import { redact } from "./refusal.js";
 import { registryOf, SHARDS } from "./registries.js";

@@ -3,9 +3,9 @@
 // through webhooks" (validation, responses, slow endpoints) and "Reduce missing subscriptions and
 // change notifications" (lifecycle). Anybody can send such a request, so the cheap checks come
 // first.
+import { clientStateOf } from "./client-state.js";
 import { badRequest, typeOf } from "./error.js";
 import { checkNames } from "./option-checks.js";
-import { toHex } from "./subscriptions.js";
 
 export { nextAlarm } from "./next-alarm.js";
 export { subscriptionLimits, subscriptions } from "./subscriptions.js";
@@ -20,7 +20,6 @@ const MAX_NOTIFICATIONS = 1000;
 const MAX_BODY_TIME = 5000;
 /** The longest `clientState` (Graph's page "subscription resource type"). */
 const MAX_CLIENT_STATE = 128;
-const encoder = new TextEncoder();
 
 /** @type {typeof import("./notifications.js").handleNotification} */
 export async function handleNotification(request, options) {
@@ -63,17 +62,6 @@ export async function handleNotification(request, options) {
 
 /** @type {typeof import("./notifications.js").clientStateFor} */
 export const clientStateFor = (secret, name) => clientStateOf(secret, name, "clientStateFor()");
-
-/** Returns the `clientState` of a mailbox. `owner` is the function that got the secret. */
-export async function clientStateOf(secret, name, owner) {
-  if (typeof secret !== "string" || secret.length < 32)
-    throw badRequest(
-      `the secret of ${owner} must be a string of at least 32 random characters, got ${typeOf(secret)}${typeof secret === "string" && secret ? " that is shorter" : ""}`,
-    );
-  const hmac = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), hmac, false, ["sign"]);
-  return toHex(await crypto.subtle.sign("HMAC", key, encoder.encode(name)));
-}
 
 /** A result without notifications. */
 const respond = (status, body = null, headers = {}) => ({

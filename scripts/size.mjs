@@ -9,7 +9,7 @@ import { build } from "esbuild";
 
 const KB = 1024;
 /** The budgets, in gzipped bytes. */
-const [WASM, FACADE, WORKER] = [234 * KB, 21 * KB, 254 * KB];
+const [WASM, FACADE, WORKER] = [235 * KB, 21 * KB, 256 * KB];
 const pathOf = (path) => new URL(`../${path}`, import.meta.url).pathname;
 const FIGURES = pathOf("scripts/sizes.json");
 const accepted = JSON.parse(await readFile(FIGURES, "utf8").catch(() => "{}"));

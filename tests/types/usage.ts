@@ -5,6 +5,7 @@ import type {
   CallRecording,
   Change,
   CommitInfo,
+  DeltaClient,
   DeltaErrorCode,
   DeltaFeed,
   DeltaQuery,
@@ -15,9 +16,11 @@ import type {
   EventsOptions,
   LogEntry,
   MirrorOption,
+  Narrowed,
   OrgContact,
   OrgContactsOptions,
   Page,
+  PropertyName,
   Readable,
   RoundReport,
   TokenCredential,
@@ -427,6 +430,14 @@ function describe(change: Change<Event>): string {
       same<typeof change.reason, "deleted" | "changed" | "ghost" | "left-window">(true);
       return change.reason;
   }
+}
+
+// The types of a wrapper can be named, which `declaration: true` requires.
+export function contactsWith<S extends PropertyName<OrgContact>>(
+  client: DeltaClient,
+  select: S[],
+): DeltaQuery<Narrowed<OrgContact, S>> {
+  return client.orgContacts({ select });
 }
 
 export function errors(error: unknown): string {

@@ -19,6 +19,9 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     if !path.starts_with('/') || path.starts_with("//") {
         return invalid_path("it must begin with one slash");
     }
+    if ["/v1.0/", "/beta/"].iter().any(|version| path.to_ascii_lowercase().starts_with(version)) {
+        return invalid_path("the version belongs to options.endpoint");
+    }
     // Graph's own samples write `/contacts/delta/?$filter=…`.
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.contains("//") {

@@ -98,7 +98,7 @@ impl Round {
             _ if refusal.has_code("Request_UnsupportedQuery") || refusal.has_code("NotSupported") => {
                 (Code::NotSupported, false, "Graph has no delta query of this form here")
             }
-            _ => (Code::BadRequest, false, "check the options of the query"),
+            _ => (Code::BadRequest, false, "check the path and the options of the query"),
         };
         let status = if refusal.status == 0 { "a redirect".to_owned() } else { refusal.status.to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();

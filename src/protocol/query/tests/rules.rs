@@ -165,6 +165,10 @@ fn a_slash_at_the_end_of_a_path_is_ignored_and_an_empty_segment_is_refused() {
     for path in ["/users//calendarView/delta", "/me/mailFolders//messages/delta"] {
         assert!(message(track(path, Options::default())).contains("an id is missing"), "{path}");
     }
+    for path in ["/v1.0/users/delta", "/Beta/groups/delta"] {
+        let refused = message(track(path, Options::default()));
+        assert!(refused.contains("the version belongs to options.endpoint"), "{path}: {refused}");
+    }
 }
 
 #[test]

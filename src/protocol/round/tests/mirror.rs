@@ -301,7 +301,13 @@ fn the_error_of_a_refusal_says_what_to_do() {
             Code::NotSupported,
             "Graph has no delta query of this form here",
         ),
-        (contacts(), 400, "ErrorInvalidUrlQuery", Code::BadRequest, "check the options of the query"),
+        (
+            contacts(),
+            400,
+            "ErrorInvalidUrlQuery",
+            Code::BadRequest,
+            "check the path and the options of the query",
+        ),
         (contacts(), 402, "", Code::Forbidden, "payment"),
         (contacts(), 501, "NotImplemented", Code::NotSupported, "outside the main store"),
     ] {
