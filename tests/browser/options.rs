@@ -115,7 +115,7 @@ async fn wrong_options_of_open_delta_are_refused() {
             "store",
             "'disk'",
             "bad-request",
-            "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got a string",
+            "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got \"disk\"",
         ),
         ("fetch", "{}", "bad-request", "options.fetch must be a function"),
         ("retry", "{ attempts: 0 }", "bad-request", "options.retry.attempts must be at least 1"),
