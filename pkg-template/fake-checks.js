@@ -144,7 +144,7 @@ export function checkFault(fault, when) {
   check(when, "the second argument of fault()", MATCH);
 }
 
-/** A value in a message: a string quoted and shortened, a simple value, or the type of the value. */
+/** A value in a message: a string quoted and shortened, a simple value, or the value's type. */
 function got(value) {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
   if (Array.isArray(value)) return "an array";

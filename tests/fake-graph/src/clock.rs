@@ -130,9 +130,9 @@ pub(crate) fn parse_local(text: &str) -> Option<(i64, Option<i64>)> {
     Some((day * DAY + ((h * 60 + mi) * 60 + s) * 1000 + ms, offset))
 }
 
-/// Returns the instant of a local time in a zone, whose offset at an instant `offset_at` returns. If
-/// the clocks show the time twice, it is the first of the two instants. If the clocks skip the time,
-/// it is later by the skipped span. (`pkg-template/calendar.js` has the same rule.)
+/// Returns the instant of a local time in a zone, whose offset at an instant `offset_at` returns.
+/// If the clocks show the time twice, it is the first of the two instants. If the clocks skip the
+/// time, it is later by the skipped span. (`pkg-template/calendar.js` has the same rule.)
 pub(crate) fn instant_of(local: i64, offset_at: impl Fn(i64) -> i64) -> i64 {
     // Offsets are at most 14 hours, so a change of the clocks at this time is between these two.
     let (before, after) = (offset_at(local - DAY), offset_at(local + DAY));
