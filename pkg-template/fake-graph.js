@@ -2,6 +2,7 @@
 // The fake Graph of testing.d.ts. Its wasm has no clock and no I/O: this file adds a clock and a
 // simulated connection.
 /** @import { FakeGraph as FakeGraphType } from "./testing.js" */
+import { ADDED, LISTED, PLACE, SETTINGS, check, checkFault } from "./fake-checks.js";
 import load, { Fake } from "./fake-graph-glue.js";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
@@ -40,6 +41,8 @@ class FakeGraph {
   #clock;
   #ahead = 0;
   #tokens = {};
+  /** The names of faults, by the ids of their rules. */
+  #faultNames = new Map();
 
   constructor(fake, endpoint, clock) {
     this.#fake = fake;
@@ -70,6 +73,7 @@ class FakeGraph {
   }
 
   add(collection, item, where) {
+    check(where, "the third argument of add()", ADDED);
     return this.#edit("add", collection, {
       ...(item && { item }),
       ...(item?.id && { id: item.id }),
@@ -90,6 +94,7 @@ class FakeGraph {
   }
 
   churn(collection, count, where) {
+    check(where, "the third argument of churn()", PLACE);
     return this.#edit("random", collection, { count, ...where });
   }
 
@@ -98,6 +103,7 @@ class FakeGraph {
    * @param {{ start?: Date | string, end?: Date | string, [name: string]: any }} where
    */
   items(collection, { start, end, ...where } = {}) {
+    check({ start, end, ...where }, "the second argument of items()", LISTED);
     const iso = (date) => new Date(date).toISOString();
     const query = new URLSearchParams({
       ...where,
@@ -108,10 +114,12 @@ class FakeGraph {
   }
 
   set(settings) {
+    check(settings, "settings", SETTINGS, "option");
     this.#request("PATCH", "options", renamed(settings, snake));
   }
 
   fault(fault, when = {}) {
+    checkFault(fault, when);
     const { times = 1, ...match } = when;
     const { name, ...more } = typeof fault === "string" ? { name: fault } : fault;
     const rule = { name: snake(name), ...renamed(more, snake) };
@@ -128,6 +136,7 @@ class FakeGraph {
     const [id] = this.#request("POST", "faults", [
       { match: renamed(match, snake), times: times === Infinity ? null : times, fault: rule },
     ]).ids;
+    this.#faultNames.set(id, name);
     return () => {
       // The fault may be gone: removed before, or by clearFaults().
       if (this.#request("GET", "faults").rules.some((other) => other.id === id))
@@ -152,7 +161,10 @@ class FakeGraph {
   }
 
   requests() {
-    return this.#request("GET", "log").map((entry) => renamed(entry, camel));
+    return this.#request("GET", "log").map(({ rule, ...entry }) => ({
+      ...renamed(entry, camel),
+      fault: this.#faultNames.get(rule) ?? null,
+    }));
   }
 
   clearRequests() {

@@ -109,7 +109,8 @@ export interface FakeGraph {
   populate(what: FakeContent): void;
   /**
    * Adds an item and returns its id. Without `item` it is generated. An event with the type
-   * `seriesMaster` gets `count` occurrences, one every `everyDays` days.
+   * `seriesMaster` gets `count` occurrences, one every `everyDays` days, at the same time of day in
+   * the time zone of its `start`.
    */
   add<C extends FakeCollection>(
     collection: C,
@@ -166,8 +167,9 @@ export interface FakeGraph {
 }
 
 /**
- * The properties of an item. Dates may be strings. `members` is an array of ids or an object `{
- * add, remove }`, `manager` an id or null.
+ * The properties of an item. Dates may be strings. `start` and `end` of an event may be in any time
+ * zone that the host knows; the fake stores and sends them in UTC, as Graph does. `members` is an
+ * array of ids or an object `{ add, remove }`, `manager` an id or null.
  */
 export type FakeItem<C extends FakeCollection> = Omit<
   Partial<FakeItems[C]>,
@@ -285,8 +287,8 @@ export interface FakeRequest {
   headers: Record<string, string>;
   /** The number of items in the response. */
   items: number;
-  /** The name of the fault that applied. */
-  fault: string | null;
+  /** The name of the fault that applied, as `fault()` takes it. */
+  fault: FakeFaults["name"] | null;
 }
 
 /** A test of one rule of {@link DeltaStore}. */

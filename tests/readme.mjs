@@ -108,6 +108,16 @@ declare module "node:fs/promises" {
   function writeFile(path: string, text: string): Promise<void>;
   function rename(from: string, to: string): Promise<void>;
 }
+declare module "node:http" {
+  interface IncomingMessage extends AsyncIterable<Uint8Array> { method?: string; url?: string; headers: Record<string, string | string[] | undefined> }
+  interface ServerResponse {
+    writeHead(status: number, headers?: Record<string, string>): this;
+    write(chunk: Uint8Array): void;
+    end(text?: string): void;
+    destroy(): void;
+  }
+  function createServer(respond: (request: IncomingMessage, response: ServerResponse) => void): { listen(port: number, host?: string): void; close(): void };
+}
 declare const process: { env: Record<string, string | undefined>; once(event: string, run: () => void): void };
 declare namespace NodeJS { interface ErrnoException extends Error { code?: string } }`,
 );

@@ -262,7 +262,8 @@ test("the second Worker of the page sends the calendars of three users, each wit
   assert.equal((await example.worker.fetch("/notifications/dan%40contoso.com")).status, 404);
 });
 
-test("the recipe of docs/testing.md runs the second Worker in Miniflare", async () => {
+/** Runs the recipe of docs/testing.md, changed by `change`, beside the second Worker. */
+async function runRecipe(change = (code) => code) {
   const page = await readFile(`${root}docs/testing.md`, "utf8");
   const [, recipe] = /^```js\n(.*?)^```$/ms.exec(page);
   const bundled = await bundle(`${folder}/calendars/index.ts`);
@@ -270,11 +271,25 @@ test("the recipe of docs/testing.md runs the second Worker in Miniflare", async 
   await copyFile(`${bundled}/worker.mjs`, `${folder}/out/index.js`);
   await copyFile(`${bundled}/deltalink.wasm`, `${folder}/out/deltalink.wasm`);
   await rm(bundled, { recursive: true });
-  await writeFile(`${folder}/recipe.mjs`, recipe);
+  await writeFile(`${folder}/recipe.mjs`, change(recipe));
   // The variable tells a test runner to report to this one.
   const env = { ...process.env };
   delete env.NODE_TEST_CONTEXT;
   const flags = ["--test-reporter=tap", "recipe.mjs"];
-  const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd: folder, env });
+  const options = { cwd: folder, env, timeout: 60_000 };
+  return promisify(execFile)(process.execPath, flags, options).catch((error) => error);
+}
+
+test("the recipe of docs/testing.md runs the second Worker in Miniflare", async () => {
+  const { stdout } = await runRecipe();
   assert.match(stdout, /^ok 1 - a notification leads to a round$/m);
+});
+
+test("the recipe of docs/testing.md ends when its test fails, with a message", async () => {
+  const { stdout, code, killed } = await runRecipe((recipe) =>
+    recipe.replace("untilItHas(2)", "untilItHas(3)").replace("Date.now() + 10_000", "Date.now() + 1000"),
+  );
+  assert.deepEqual({ code, killed }, { code: 1, killed: false });
+  assert.match(stdout, /^not ok 1 - a notification leads to a round$/m);
+  assert.match(stdout, /no current mirror of 3 events after 10 s: \{/);
 });

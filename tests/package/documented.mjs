@@ -2,16 +2,20 @@
 import { readFileSync } from "node:fs";
 import { transformSync } from "esbuild";
 
-/** Imports the code block of a document that contains this text. */
-export async function codeOf(name, text) {
+/** Returns the code block of a document that contains this text, as JavaScript. */
+export function blockOf(name, text) {
   const document = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
   const blocks = [...document.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
   const { code } = transformSync(
     blocks.find((block) => block.includes(text)),
     { loader: "ts" },
   );
-  return import(`data:text/javascript,${encodeURIComponent(code)}`);
+  return code;
 }
+
+/** Imports the code block of a document that contains this text. */
+export const codeOf = (name, text) =>
+  import(`data:text/javascript,${encodeURIComponent(blockOf(name, text))}`);
 
 /** The store of docs/storage.md, which keeps everything in a file. */
 export const { fileStore } = await codeOf("storage.md", "function fileStore(");

@@ -86,7 +86,7 @@ test("each failed request has an entry, with Graph's ids and code", async () => 
 
 test("the entry of a failed round has the code and the message of its error, and a level that says whether to try again", async () => {
   const table = [
-    [{ name: "status", status: 503, times: Infinity }, "network", "warn"],
+    [{ name: "status", status: 503 }, "network", "warn"],
     [{ name: "throttle", retryAfter: 4000 }, "throttled", "warn"],
     [{ name: "claims" }, "claims", "warn"],
     [{ name: "status", status: 403, code: "Authorization_RequestDenied" }, "forbidden", "error"],

@@ -1,5 +1,6 @@
 // deltalink/testing, the fake Graph in the package, as the tests of an app use it.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
@@ -7,6 +8,12 @@ import { until } from "../wait.mjs";
 
 const DAY = 86_400_000;
 const QUICK = { base: 1, cap: 1 };
+/** The names of all faults in testing.d.ts, in the same order. */
+const FAULTS = [
+  ...readFileSync(new URL("../../pkg-template/testing.d.ts", import.meta.url), "utf8")
+    .match(/^export type FakeFaults =$[^;]*(?:;(?!\n\n)[^;]*)*/m)[0]
+    .matchAll(/name: ("[^;}]*")/g),
+].flatMap(([, names]) => names.split(" | ").map((name) => JSON.parse(name.trim())));
 
 async function usersOf(graph, more) {
   const client = await openDelta({
@@ -107,7 +114,7 @@ test("throttles, errors and broken connections occur the requested number of tim
   assert.equal((await users.sync()).retries, 5);
   assert.deepEqual(
     graph.requests().map(({ status, fault }) => fault ?? status),
-    ["status", "network", 200, "status", "status", "cut", 200],
+    ["throttle", "network", 200, "status", "status", "cut", 200],
   );
   graph.clearRequests();
   graph.fault("network", { times: Infinity });
@@ -239,18 +246,120 @@ test("the fake Graph sends times in each zone that the host knows, with daylight
 
 test("an unknown name is refused at the call", async () => {
   await assert.rejects(fakeGraph({ pageSize: 3 }), /no option pageSize/);
-  await assert.rejects(fakeGraph({ settings: { pages: 3 } }), /no option pages/);
+  await assert.rejects(
+    fakeGraph({ settings: { pages: 3 } }),
+    /no option pages: it has pageSize, latencyMs, /,
+  );
+  await assert.rejects(fakeGraph({ settings: { page_size: 3 } }), /no option page_size/);
   await assert.rejects(fakeGraph({ populate: { cars: 3 } }), /no property "cars": it has events, contacts, /);
   const graph = await fakeGraph();
   assert.throws(
     () => graph.fault("network", { kind: "first" }),
-    /no kind of requests "first": the kinds are/,
+    /kind must be "initial", "next", .* or "any", got "first"/,
   );
-  assert.throws(() => graph.fault("flood"), /no fault "flood": the faults are status, reset, claims/);
-  assert.throws(() => graph.fault("network", { sort: "next" }), /no property sort/);
+  assert.throws(() => graph.fault("flood"), {
+    message: `there is no fault "flood": the faults are ${FAULTS.join(", ")}`,
+  });
+  assert.throws(() => graph.fault("not_json"), /no fault "not_json"/);
+  assert.throws(
+    () => graph.fault("network", { sort: "next" }),
+    /no property sort: it has collection, kind, skip, url, times$/,
+  );
+  for (const call of [
+    () => graph.add("events", {}, { users: "ann@contoso.com" }),
+    () => graph.add("events", {}, { every_days: 2 }),
+  ])
+    assert.throws(call, /has no property \w+: it has user, calendar, folder, count, everyDays$/);
+  assert.throws(
+    () => graph.churn("users", 1, { count: 2 }),
+    /no property count: it has user, calendar, folder$/,
+  );
+  assert.throws(
+    () => graph.items("events", { calender: "x" }),
+    /no property calender: it has user, calendar, /,
+  );
   assert.throws(() => graph.add("cars"), /no collection "cars": the collections are events, contacts, /);
   assert.throws(() => graph.remove("users", "nobody"), /there is no nobody in users/);
   assert.throws(() => graph.items("cars"), /no collection "cars"/);
+});
+
+test("a fault with an unknown field is refused at the call, and the message names its fields", async () => {
+  const graph = await fakeGraph();
+  for (const [fault, message] of [
+    [
+      { name: "status", statusCode: 403 },
+      "the fault status has no field statusCode: it has status, code, message, headers",
+    ],
+    [
+      { name: "slow", bytes_per_second: 1 },
+      "the fault slow has no field bytes_per_second: it has bytesPerSecond",
+    ],
+    [{ name: "network", times: 2 }, "the fault network has no field times: it has none"],
+    [{ name: "throttle", label: "x" }, "the fault throttle has no field label: it has retryAfter"],
+  ])
+    assert.throws(() => graph.fault(fault), { name: "TypeError", message });
+});
+
+test("a value of the wrong type is refused at the call, and the message says what it must be", async () => {
+  const graph = await fakeGraph();
+  assert.throws(() => graph.fault({ name: "status", status: "403" }), {
+    name: "TypeError",
+    message:
+      'the fault status: status must be a whole number from 200 to 599, got "403"; it has status, code, message, headers',
+  });
+  for (const [fault, when, message] of [
+    [{ name: "status", status: 403.5 }, {}, /status must be .*, got 403\.5/],
+    [{ name: "status", code: 403 }, {}, /code must be a string, got 403/],
+    [{ name: "status", headers: { "Retry-After": null } }, {}, /headers must be an object of strings/],
+    [{ name: "throttle", retryAfter: "1" }, {}, /retryAfter must be a number of at least 0, got "1"/],
+    [{ name: "throttle", retryAfter: -1 }, {}, /retryAfter must be/],
+    [{ name: "reset", spelling: 17 }, {}, /spelling must be a whole number from 1 to 16, got 17/],
+    [{ name: "claims", claims: [] }, {}, /claims must be an object or a string, got an array/],
+    [{ name: "cut", n: "30" }, {}, /n must be a whole number/],
+    [{ name: "delay", ms: 0.5 }, {}, /ms must be a whole number of at least 0, got 0\.5/],
+    [{ name: "slow", bytesPerSecond: 0 }, {}, /bytesPerSecond must be a whole number of at least 1, got 0/],
+    [{ name: "foreignLink", link: 3 }, {}, /link must be a string, got 3/],
+    [["network"], {}, /no fault undefined/],
+    [null, {}, /no fault undefined/],
+    ["network", { times: Number.NaN }, /times must be a whole number of at least 0 or Infinity, got NaN/],
+    ["network", { times: null }, /times must be/],
+    ["network", { skip: "2" }, /skip must be a whole number/],
+    ["network", { url: /delta/ }, /url must be a string, got an object/],
+    ["network", "next", /the second argument of fault\(\) must be an object, got "next"/],
+  ])
+    assert.throws(() => graph.fault(fault, when), message);
+  graph.fault({ name: "status", status: undefined }, { skip: undefined });
+  assert.throws(() => graph.set({ pageSize: "3" }), /pageSize must be a whole number of at least 1, got "3"/);
+  assert.throws(
+    () => graph.set({ duplicates: "all" }),
+    /duplicates must be "none", "page", "pages" or "both"/,
+  );
+  assert.throws(() => graph.add("events", {}, { count: "5" }), /count must be a whole number/);
+  assert.throws(() => graph.add("users", {}, "ann@contoso.com"), /add\(\) must be an object, got "ann@/);
+  assert.throws(() => graph.add("users", "Kim"), /item must be an object, got "Kim"/);
+  assert.throws(
+    () => graph.items("events", { start: "soon", end: "later" }),
+    /start must be a date, got "soon"/,
+  );
+});
+
+test("the log has the name of each fault as fault() takes it", async () => {
+  const graph = await fakeGraph({ populate: { users: 30 } });
+  for (const name of FAULTS) {
+    const remove = graph.fault(name, { times: Infinity });
+    const stop = new AbortController();
+    const headers = { authorization: `Bearer ${graph.token()}` };
+    const url = "https://graph.microsoft.com/v1.0/users/delta";
+    const response = graph.fetch(url, { headers, signal: stop.signal });
+    assert.equal(graph.requests().at(-1).fault, name);
+    remove();
+    assert.equal(graph.requests().at(-1).fault, name, "after the fault was removed");
+    stop.abort();
+    await response.catch(() => {});
+  }
+  assert.equal(graph.requests().length, FAULTS.length);
+  await graph.fetch("https://graph.microsoft.com/v1.0/users/delta");
+  assert.equal(graph.requests().at(-1).fault, null);
 });
 
 test("fake timers that are installed later move the clock of the fake Graph", async (t) => {

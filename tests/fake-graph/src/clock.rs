@@ -1,7 +1,8 @@
 //! Converts dates to milliseconds and back. Contains no clock: the caller of each request passes
 //! the time.
 
-const DAY: i64 = 86_400_000;
+/// A day in milliseconds.
+pub(crate) const DAY: i64 = 86_400_000;
 
 /// The parts of an instant.
 struct Parts {
@@ -84,6 +85,12 @@ fn number(text: &str, len: usize) -> Option<i64> {
 /// Parses ISO 8601: a date, or a date and a time with or without an offset. Without an offset it is
 /// UTC (graph-facts 1.3).
 pub(crate) fn parse(text: &str) -> Option<i64> {
+    parse_local(text).map(|(local, offset)| local - offset.unwrap_or(0))
+}
+
+/// Parses a time as [`parse`] does, into the time that the clocks show, as if it were in UTC, and
+/// its offset if it has one.
+pub(crate) fn parse_local(text: &str) -> Option<(i64, Option<i64>)> {
     let (date, time) = match text.split_once(['T', 't']) {
         Some((d, t)) => (d, Some(t)),
         None => (text, None),
@@ -97,16 +104,16 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     if parts(day * DAY).day != d {
         return None;
     }
-    let Some(time) = time else { return Some(day * DAY) };
+    let Some(time) = time else { return Some((day * DAY, None)) };
     let (clock, offset) = if let Some(c) = time.strip_suffix(['Z', 'z']) {
-        (c, 0)
+        (c, Some(0))
     } else if let Some(at) = time.find(['+', '-']) {
         let (c, zone) = time.split_at_checked(at)?;
         let sign = if zone.starts_with('-') { -1 } else { 1 };
         let (h, m) = zone.get(1..)?.split_once(':')?;
-        (c, sign * (number(h, 2)? * 60 + number(m, 2)?))
+        (c, Some(sign * (number(h, 2)? * 60 + number(m, 2)?) * 60_000))
     } else {
-        (time, 0)
+        (time, None)
     };
     let (clock, fraction) = match clock.split_once('.') {
         Some((c, f)) if !f.is_empty() && f.len() <= 9 && f.bytes().all(|b| b.is_ascii_digit()) => (c, f),
@@ -120,7 +127,17 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
         return None;
     }
     let ms: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    Some(day * DAY + ((h * 60 + mi - offset) * 60 + s) * 1000 + ms)
+    Some((day * DAY + ((h * 60 + mi) * 60 + s) * 1000 + ms, offset))
+}
+
+/// Returns the instant of a local time in a zone, whose offset at an instant `offset_at` returns.
+/// If the clocks show the time twice, it is the first of the two instants. If the clocks skip the
+/// time, it is later by the skipped span. (`pkg-template/calendar.js` has the same rule.)
+pub(crate) fn instant_of(local: i64, offset_at: impl Fn(i64) -> i64) -> i64 {
+    // Offsets are at most 14 hours, so a change of the clocks at this time is between these two.
+    let (before, after) = (offset_at(local - DAY), offset_at(local + DAY));
+    let is_valid = |offset| offset_at(local - offset) == offset;
+    local - if is_valid(before) || !is_valid(after) { before } else { after }
 }
 
 /// Returns the offset of a time zone from UTC in minutes, at a time in milliseconds since 1970.
@@ -152,6 +169,23 @@ mod tests {
         }
         assert_eq!(parse("2026-11-21T01:00:00+01:00"), parse("2026-11-21"));
         assert_eq!(http(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+
+    #[test]
+    fn a_local_time_is_the_first_of_two_instants_or_later_by_the_skipped_span() {
+        let at = |text: &str| parse(text).unwrap_or_default();
+        let (spring, autumn) = (at("2026-03-29T01:00"), at("2026-10-25T01:00"));
+        let berlin = |ms| if (spring..autumn).contains(&ms) { 7_200_000 } else { 3_600_000 };
+        for (local, instant) in [
+            ("2026-03-29T01:59", "2026-03-29T00:59"),
+            ("2026-03-29T02:30", "2026-03-29T01:30"),
+            ("2026-03-29T03:00", "2026-03-29T01:00"),
+            ("2026-10-25T01:59", "2026-10-24T23:59"),
+            ("2026-10-25T02:30", "2026-10-25T00:30"),
+            ("2026-10-25T03:00", "2026-10-25T02:00"),
+        ] {
+            assert_eq!(instant_of(at(local), berlin), at(instant), "{local}");
+        }
     }
 
     #[test]

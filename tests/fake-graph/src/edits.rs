@@ -2,11 +2,25 @@
 
 use crate::clock;
 use crate::data::{self, Item};
+use crate::event_times::{is_all_day, zone_of};
+use crate::fields::{self, COUNT, Kind, Properties};
 use crate::route::Collection;
 use crate::world::World;
 use serde_json::{Map, Value, json};
 
-pub(crate) const DAY: i64 = 86_400_000;
+/// The properties of an edit.
+const PROPERTIES: &Properties = &[
+    ("collection", Kind::Text),
+    ("op", Kind::Text),
+    ("id", Kind::Text),
+    ("item", Kind::Object),
+    ("patch", Kind::Object),
+    ("calendar", Kind::Text),
+    ("user", Kind::Text),
+    ("folder", Kind::Text),
+    ("count", COUNT),
+    ("every_days", COUNT),
+];
 
 pub(crate) fn span_of(item: &Item) -> Option<(i64, i64)> {
     let at = |name: &str| item.get(name)?.get("dateTime")?.as_str().and_then(clock::parse);
@@ -83,17 +97,22 @@ impl World {
         let today = i64::try_from(now).unwrap_or(0);
         let mut rng = self.rng.fork();
         let mut item = data::meeting(&mut rng, &me, today);
-        if let Some(given) = edit.get("item").and_then(Value::as_object) {
+        let given = edit.get("item").and_then(Value::as_object);
+        let zone = |name: &str| given.and_then(|item| zone_of(item.get(name)));
+        if let Some(given) = given {
             if let Some((start, end)) = span_of(&item) {
                 // A given item has no random properties except the time and identifiers.
                 item = data::event(&mut self.rng, &me, "New event", start, end, today);
             }
+            for (time, original) in [("start", "originalStartTimeZone"), ("end", "originalEndTimeZone")] {
+                if let Some(zone) = zone(time) {
+                    item.insert(original.to_owned(), zone.into());
+                }
+            }
             for (key, value) in given {
-                let value = match (key.as_str(), value.as_str()) {
-                    ("start" | "end", Some(at)) => {
-                        data::when(clock::parse(at).ok_or_else(|| format!("{at} is not a date"))?)
-                    }
-                    ("id" | "count" | "every_days", _) => continue,
+                let value = match key.as_str() {
+                    "start" | "end" => self.stored_time(key, value, is_all_day(given))?,
+                    "id" | "count" | "every_days" => continue,
                     _ => value.clone(),
                 };
                 item.insert(key.clone(), value);
@@ -109,19 +128,29 @@ impl World {
         };
         let count = number("count").unwrap_or(5);
         let every = number("every_days").unwrap_or(1).max(1);
+        let zone_of_dates = |name: &str| zone(name).filter(|_| !is_all_day(&item)).unwrap_or("UTC");
+        let (start_zone, end_zone) = (zone_of_dates("start"), zone_of_dates("end"));
         if is_series && item.get("recurrence").is_none_or(Value::is_null) {
-            let date = clock::bare(start).split('T').next().unwrap_or("").to_owned();
-            let recurrence = json!({
+            let date = clock::bare(self.local_in(start_zone, start));
+            let mut recurrence = json!({
                 "pattern": { "type": "daily", "interval": every },
-                "range": { "type": "numbered", "startDate": date, "numberOfOccurrences": count },
+                "range": {
+                    "type": "numbered", "startDate": date.split('T').next(), "numberOfOccurrences": count,
+                },
             });
+            let range = recurrence.get_mut("range").and_then(Value::as_object_mut);
+            if let (Some(zone), Some(range)) = (zone("start"), range) {
+                range.insert("recurrenceTimeZone".to_owned(), zone.into());
+            }
             item.insert("recurrence".to_owned(), recurrence);
         }
         let id = self.put_event(&owner, edit_id(edit), item, now);
         let mut ids = vec![id.clone()];
         if is_series {
             for n in 0..count {
-                ids.push(self.put_occurrence(&id, start + n * every * DAY, end + n * every * DAY, now));
+                let first = self.days_later(start_zone, start, n * every);
+                let last = self.days_later(end_zone, end, n * every);
+                ids.push(self.put_occurrence(&id, first, last, now));
             }
         }
         Ok(ids)
@@ -139,11 +168,6 @@ impl World {
         else {
             return false;
         };
-        for name in ["start", "end"] {
-            if let Some(at) = patch.get(name).and_then(Value::as_str).and_then(clock::parse) {
-                patch.insert(name.to_owned(), data::when(at));
-            }
-        }
         let mut whole = row.item.clone();
         if row.text("type") == "occurrence" {
             let master = self
@@ -302,11 +326,7 @@ impl World {
     }
 
     fn edit_one(&mut self, edit: &Map<String, Value>, now: u64) -> Result<Vec<String>, String> {
-        const KNOWN: [&str; 10] =
-            ["collection", "op", "id", "item", "patch", "calendar", "user", "folder", "count", "every_days"];
-        if let Some(key) = edit.keys().find(|k| !KNOWN.contains(&k.as_str())) {
-            return Err(format!("an edit has no property {key}: it has {}", KNOWN.join(", ")));
-        }
+        fields::check("an edit", edit, PROPERTIES)?;
         let name = text(edit, "collection").unwrap_or("");
         let collection = Collection::named(name).ok_or_else(|| Collection::unknown(name))?;
         let user = match text(edit, "user") {
@@ -433,14 +453,15 @@ impl World {
         let row = self.tables.get(&collection).and_then(|t| t.get(id)).cloned().ok_or_else(missing)?;
         match op {
             "edit" => {
-                let mut patch = match edit.get("patch") {
-                    Some(patch) => patch.as_object().cloned().ok_or("patch must be an object")?,
+                let mut patch = match edit.get("patch").and_then(Value::as_object) {
+                    Some(patch) => patch.clone(),
                     None => data::touch(&mut self.rng, collection.name()),
                 };
                 if row.gone.is_some() {
                     return Err(missing());
                 }
                 if collection == Collection::Events {
+                    self.store_times(&row, &mut patch)?;
                     return if self.patch_event(id, patch, now) {
                         Ok(vec![id.to_owned()])
                     } else {

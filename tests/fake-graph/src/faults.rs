@@ -1,6 +1,8 @@
 //! Faults on demand: a queue of rules. Each rule matches some requests and applies a fault to them.
 
 use crate::clock;
+use crate::fault_fields;
+use crate::fields;
 use crate::http::{Request, Response};
 use crate::page::Page;
 use crate::response::{AUTHORIZATION, Failure, json_headers};
@@ -105,15 +107,14 @@ impl Rule {
     pub(crate) fn read(value: &Value, id: u64, serial: u64) -> Result<Self, String> {
         let map = value.as_object().ok_or("a fault rule must be an object")?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "match" | "times" | "fault")) {
-            return Err(format!("a fault rule has no property {key}"));
+            return Err(format!("a fault rule has no property {key}: it has match, times, fault"));
         }
         let empty = Map::new();
-        let matches = map.get("match").and_then(Value::as_object).unwrap_or(&empty);
-        if let Some(key) = matches.keys().find(|k| {
-            !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over" | "percent")
-        }) {
-            return Err(format!("match has no property {key}"));
-        }
+        let matches = match map.get("match") {
+            None | Some(Value::Null) => &empty,
+            Some(matches) => matches.as_object().ok_or("match must be an object")?,
+        };
+        fields::check("match", matches, fault_fields::MATCH)?;
         let collection = match matches.get("collection") {
             None | Some(Value::Null) => None,
             Some(name) => Some(
@@ -136,6 +137,8 @@ impl Rule {
         if !NAMES.contains(&name.as_str()) {
             return Err(format!("there is no fault {name:?}: the faults are {}", NAMES.join(", ")));
         }
+        let properties = [fault_fields::of(&name), fault_fields::COMMON].concat();
+        fields::check(&format!("the fault {name}"), &args, &properties)?;
         let times = match map.get("times") {
             None => Some(1),
             Some(Value::Null) => None,

@@ -1,7 +1,7 @@
 //! Fills a new world.
 
+use crate::clock::DAY;
 use crate::data::{self, MINUTE};
-use crate::edits::DAY;
 use crate::route::Collection;
 use crate::world::World;
 use serde_json::json;

@@ -1,8 +1,9 @@
 //! Edits whose removals Graph does not report: the removed rows vanish without `@removed`.
 
 use crate::clock;
+use crate::clock::DAY;
 use crate::data::{self, Item};
-use crate::edits::{DAY, span_of};
+use crate::edits::span_of;
 use crate::route::Collection;
 use crate::world::World;
 use serde_json::{Value, json};

@@ -55,6 +55,8 @@ pub(crate) struct LogEntry {
     headers: Map<String, Value>,
     pub(crate) items: usize,
     fault: Option<String>,
+    /// The id of the rule that made the fault.
+    rule: Option<u64>,
     /// Whether the requested link equals the one that the world sent, byte for byte except for `'`,
     /// which URL parsers encode. `None` if the URL contains no token of this world.
     as_issued: Option<bool>,
@@ -67,7 +69,7 @@ impl LogEntry {
             "n": self.n, "at": self.at, "method": self.method, "url": self.url,
             "collection": self.collection.map(Collection::name),
             "kind": self.kind, "status": self.status, "headers": self.headers, "items": self.items,
-            "fault": self.fault,
+            "fault": self.fault, "rule": self.rule,
             "as_issued": self.as_issued,
         })
     }
@@ -304,6 +306,7 @@ impl World {
             headers: self.log_headers(request),
             items: 0,
             fault: None,
+            rule: None,
             as_issued: None,
             at: now_ms,
         };
@@ -449,6 +452,7 @@ impl World {
         if let Some(rule) = self.rules.get_mut(at) {
             rule.applied += 1;
             entry.fault = Some(rule.name.clone());
+            entry.rule = Some(rule.id);
         }
     }
 

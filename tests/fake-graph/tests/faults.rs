@@ -235,3 +235,40 @@ fn an_invalid_rule_is_refused() {
     }
     assert_eq!(c.get(WINDOW).status, 200);
 }
+
+#[test]
+fn a_wrong_property_of_a_fault_is_named_with_those_that_the_fault_has() {
+    let mut c = client();
+    for (rule, message) in [
+        (
+            json!({ "fault": { "name": "cut", "bytes": 3 } }),
+            "the fault cut has no property bytes: it has n, name, label, until_new_token",
+        ),
+        (
+            json!({ "fault": { "name": "cut", "n": "3" } }),
+            "the fault cut: n must be a whole number, got \"3\"; it has n, name, label, until_new_token",
+        ),
+        (
+            json!({ "match": { "skip": "2" }, "fault": "hang" }),
+            "match: skip must be a whole number, got \"2\"; it has collection, kind, skip, url, page_size_over, percent",
+        ),
+    ] {
+        assert_eq!(c.world.add_faults(&rule), Err(message.to_owned()));
+    }
+    for (name, field, value) in [
+        ("status", "status", json!("403")),
+        ("status", "status", json!(199)),
+        ("status", "headers", json!({ "Retry-After": [1] })),
+        ("reset", "spelling", json!(17)),
+        ("slow", "bytes_per_second", json!(0)),
+        ("claims", "until_new_token", json!("yes")),
+        ("network", "n", json!(3)),
+    ] {
+        let rule = json!({ "fault": { "name": name, field: value } });
+        let error = c.world.add_faults(&rule).unwrap_err();
+        assert!(error.contains(&format!("the fault {name}")) && error.contains(field), "{error}");
+    }
+    c.fault(json!({ "fault": { "name": "network", "label": null } }));
+    assert_eq!(c.get(WINDOW).status, 0);
+    assert_eq!(log(&c).last().unwrap()["rule"], c.world.faults()["rules"][0]["id"]);
+}

@@ -221,6 +221,35 @@ fn a_time_zone_converts_start_and_end_but_not_all_day_events() {
 }
 
 #[test]
+fn a_time_with_a_zone_is_stored_in_utc_and_an_unknown_zone_is_refused() {
+    let mut c = Client::new(1, &Populate::default());
+    let at = |time: &str, zone: &str| json!({ "dateTime": time, "timeZone": zone });
+    let start = at("2026-11-30T20:00:00", "Pacific Standard Time");
+    let end = at("2026-12-01T09:00:00.5", "W. Europe Standard Time");
+    let id = c.edit(json!({ "collection": "events", "op": "add", "item": { "start": start, "end": end } }));
+    let url = WINDOW.replace("2026-11-01", "2026-12-01");
+    let times = |round: &Round| [round.items()[0]["start"].clone(), round.items()[0]["end"].clone()];
+    let first = c.round(&url);
+    assert_eq!(
+        times(&first),
+        [at("2026-12-01T04:00:00.0000000", "UTC"), at("2026-12-01T08:00:00.5000000", "UTC")]
+    );
+    let start = at("2026-12-01T09:00:00", "Tokyo Standard Time");
+    c.edit(json!({ "collection": "events", "op": "edit", "id": id[0], "patch": { "start": start } }));
+    assert_eq!(times(&c.round(&first.delta))[0], at("2026-12-01T00:00:00.0000000", "UTC"));
+    let unknown = at("2026-12-02", "Europe/Berlin");
+    let item = json!({ "start": "2026-12-01", "end": unknown });
+    for edit in [
+        json!({ "collection": "events", "op": "add", "item": item }),
+        json!({ "collection": "events", "op": "edit", "id": id[0], "patch": { "end": unknown } }),
+    ] {
+        let error = c.world.edit(&edit, c.now).unwrap_err();
+        assert!(error.contains("timeZone") && error.ends_with("got \"Europe/Berlin\""), "{error}");
+    }
+    assert!(c.round(&first.delta).items().len() < 2);
+}
+
+#[test]
 fn an_immutable_id_is_another_id_of_the_same_event() {
     let mut c = Client::new(1, &filled());
     let plain = c.round(WINDOW);
