@@ -24,8 +24,8 @@ const subscriptionsWith = (options) =>
   });
 
 /**
- * Calls `subscriptions()` for the fake Graph, which keeps the subscriptions. `respond` may replace a
- * response; `pass` sends the request to the fake Graph.
+ * Calls `subscriptions()` for the fake Graph, which keeps the subscriptions. `respond` may replace
+ * a response; `pass` sends the request to the fake Graph.
  */
 async function graph(context, { respond = () => undefined, endpoint, root = endpoint, ...options } = {}) {
   context.mock.timers.reset();

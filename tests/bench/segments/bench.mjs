@@ -102,7 +102,7 @@ const firstRound = (name, engine, size, runs, contestants) => ({
     }),
 });
 
-/** Times get() of scattered ids: the first call in the web page, and the median of further calls. */
+/** Times get() of scattered ids: the first call in the tab, and the median of further calls. */
 async function timeGets(session, world) {
   const id = (number) => idOf(world.kind, (number * 733 + 5) % (world.pages * world.size));
   const cold = await session.call("time", "get", id(GETS));
