@@ -106,7 +106,7 @@ test("arrows move in a month, Enter opens a day", async () => {
   assert.equal(await focused(page), before);
 });
 
-test("the search finds events, contacts and recordings, and keys work without a mouse", async () => {
+test("the search finds a contact, and keys work without a mouse", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await userContext(), world, {}, "overview");
   await syncAll(page);
