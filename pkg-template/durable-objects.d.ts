@@ -113,9 +113,10 @@ export interface RemovedSubscriptions {
  * subscription. `this.env.MAILBOXES.getByName(mailbox)` is its object. Its class must be a
  * SQLite-backed one; it uses the table `deltalink` and the key `state`.
  *
- * The constructor throws `bad-request` for missing, wrong and unknown options; those of the two
- * other classes are ignored, so that all can get one object. A subclass may have more methods, but
- * must call `super.alarm()` if it overrides `alarm()`. `T` is the type of the items.
+ * The constructor throws `bad-request` for missing, wrong and unknown options. It ignores those of
+ * the two other classes, so that the settings of all three can be spread into its options. A
+ * subclass may have more methods, but must call `super.alarm()` if it overrides `alarm()`. `T` is
+ * the type of the items.
  *
  * @example
  *   export class Calendar extends MailboxObject<Env> {

@@ -1,6 +1,6 @@
 // @ts-check
 // The wasm in JavaScript, used where its file cannot be reached. The build inserts it here as
-// base64 of the gzipped wasm, which is a third smaller than base64 of the wasm itself.
+// base64 of the gzipped wasm, which is smaller than base64 of the wasm itself.
 const GZIPPED = "";
 
 export default async () => {

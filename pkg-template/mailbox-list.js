@@ -38,10 +38,10 @@ export function mailboxList(options) {
     async tick() {
       await eachRegistry((registry, shard) => registry.tick(shard, count));
     },
-    async statuses(page) {
-      checkNames(page, ["after", "limit"], "statuses()");
-      const { after = "" } = page ?? {};
-      const limit = readCount(page, "limit", "statuses()", 100);
+    async statuses(range) {
+      checkNames(range, ["after", "limit"], "statuses()");
+      const { after = "" } = range ?? {};
+      const limit = readCount(range, "limit", "statuses()", 100);
       const lists = await eachRegistry((registry) => registry.list(after, limit));
       const names = [...new Set(lists.flatMap((list) => list.mailboxes))].sort().slice(0, limit);
       const statusOf = (mailbox) =>

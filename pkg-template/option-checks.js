@@ -52,10 +52,10 @@ export function readNamespace(options, name, owner, isOptional = false) {
   );
 }
 
-/** The options of all three classes, which may get the same object. */
+/** Options that each class accepts, even if it does not use them: all may get the same settings. */
 const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff spread".split(" ");
 
-/** Refuses names of options that no class has. `names` are those of `owner` alone. */
+/** Refuses names of options that are not in `SHARED` and not in `names`, those of `owner` alone. */
 export const checkClassNames = (options, names, owner) => checkNames(options, [...names, ...SHARED], owner);
 
 /** Refuses names of options that are not in `names`, those of `owner`. */

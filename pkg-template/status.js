@@ -17,7 +17,7 @@ const RESTING = ["new", "idle", "following"];
  */
 export class Status {
   /**
-   * A value of its own, for React: see `View`.
+   * A separate object for each query, for React: see `#state` of `View`.
    *
    * @type {QueryStatus}
    */

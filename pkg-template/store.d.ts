@@ -18,9 +18,9 @@ export interface DeltaStore {
    */
   commit(key: string, batch: StoreBatch): Promise<boolean>;
   /**
-   * Returns at most `limit` rows after the id `after`, in any fixed order of the ids, without a
-   * commit in between. Returns fewer than `limit` only at the end. There may no longer be a row
-   * with the id `after`.
+   * Returns at most `limit` rows after the id `after`, in any fixed order of the ids: all from
+   * before a concurrent commit, or all from after it. Returns fewer than `limit` only at the end.
+   * There may no longer be a row with the id `after`.
    */
   scan(key: string, range: { after?: string; limit: number }): Promise<[id: string, row: StoredRow][]>;
   /** Deletes the states and rows of all keys that begin with this prefix. */

@@ -225,8 +225,8 @@ export class View {
   #compare;
   #limit;
   /**
-   * A state of its own: if all hooks of a render have the values of the last one, React discards
-   * the render, and subscribes to no new view.
+   * A separate object for each view: if all hooks of a render have the values of the last one,
+   * React discards the render, and subscribes to no new view.
    *
    * @type {ViewState<any>}
    */

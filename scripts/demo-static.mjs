@@ -1,5 +1,5 @@
-// Builds the dashboard with the fake Graph in the page into dist/demo-static/. The folder needs no
-// server but one for files, and works under any path: node scripts/demo-static.mjs
+// Builds the dashboard with the fake Graph in the web page into dist/demo-static/. The folder needs
+// no server but one for files, and works under any path: node scripts/demo-static.mjs
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 

@@ -13,5 +13,5 @@ writeFileSync(
 );
 const source = readFileSync(loader, "utf8");
 const placeholder = 'const STAMP = "";';
-if (!source.includes(placeholder)) throw new Error(`${loader} does not contain ${placeholder}`);
+if (!source.includes(placeholder)) throw new Error(`stamp: ${loader} does not contain ${placeholder}`);
 writeFileSync(loader, source.replace(placeholder, `const STAMP = "${stamp}";`));

@@ -25,8 +25,7 @@ export interface Database {
  *
  * Limits: those of D1 (10 GB per database, 500 MB on the free plan). An item may be larger than 2
  * MB, the limit of a value: it is stored in parts of at most 600 KB. On the free plan, an
- * invocation may run 50 statements: a page needs 3 to 6, a large one more. A number beyond the
- * range of a double, such as `1e999`, is stored as null.
+ * invocation may run 50 statements: a page needs 3 to 6, a large one more.
  *
  * Cost: as with a Durable Object, one written row for each item that a page adds, changes or
  * removes, one for its link, and about five read rows per item. Three round trips to the database

@@ -15,8 +15,7 @@ export interface ObjectStorage {
  * `storage.deleteAll()`, make a new store.
  *
  * Limits: those of the storage (10 GB per object). An item may be larger than 2 MB, the limit of a
- * value: it is stored in parts of at most 600 KB. A number beyond the range of a double, such as
- * `1e999`, is stored as null.
+ * value: it is stored in parts of at most 600 KB.
  *
  * Cost: a commit writes one row for each item that the page adds, changes or removes, one for its
  * link, and one for each further part. With `mirror: false` it writes the row of the link only. It

@@ -130,7 +130,7 @@ const onMirror = {
     }),
 };
 
-/** Measures a mirror of 100,000 users, which is filled once. Each run opens it in a new page. */
+/** Measures a mirror of 100,000 users, filled once. Each run opens it in a new web page. */
 const onLargeMirror = {
   rows: ["incremental-100k-0", "incremental-100k-5", "all-100k"],
   engine: chromium,
@@ -165,7 +165,7 @@ const onLargeMirror = {
 };
 
 /**
- * Measures the loading of a contestant at the first visit of a page, and at the fourth, from
+ * Measures the loading of a contestant at the first visit of the web page, and at the fourth, from
  * caches.
  */
 const onImport = {

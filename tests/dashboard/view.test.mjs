@@ -139,7 +139,7 @@ test("the dashboard works by keyboard, labels its controls and never scrolls hor
   }
 });
 
-test("screenshots of every view, wide and narrow, light and dark", async () => {
+test("screenshots show every view, wide and narrow, light and dark", async () => {
   const world = await World.make(fake.origin, { populate: { events: 60, contacts: 80, recordings: 14 } });
   for (const [size, viewport] of [
     ["wide", { width: 1440, height: 900 }],

@@ -1,5 +1,5 @@
-// The two Workers of docs/edge.md, from the text of the page: they compile with Cloudflare's types,
-// fit in 60 and 40 lines, and run in workerd against Graph's own addresses, which lead to the fake
+// The two Workers of docs/edge.md, taken from its text: they compile with Cloudflare's types, fit
+// in 60 and 40 lines, and run in workerd against Graph's own addresses, which lead to the fake
 // Graph.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -18,7 +18,7 @@ const STATE = "a state of the tests, which is long enough";
 const SINK = `export default { async queue(batch, env) {
   await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
 } };`;
-/** The Workers of the page, and the most lines of each. */
+/** The Workers of docs/edge.md, and the most lines of each. */
 const WORKERS = {
   users: { binding: "USERS", className: "Users", most: 60 },
   calendars: { binding: "CALENDARS", className: "Calendar", most: 40 },
@@ -58,7 +58,7 @@ afterEach(async () => {
   example = undefined;
 });
 
-/** Starts a Worker of the page. `respond` may replace a response of Graph. */
+/** Starts a Worker of docs/edge.md. `respond` of the result may replace a response of Graph. */
 async function start(name) {
   const { binding: object, className } = WORKERS[name];
   const fake = await startFake();
@@ -146,7 +146,7 @@ const notification = (change) =>
     value: [{ subscriptionId: "any", changeType: "updated", clientState: STATE, ...change }],
   });
 
-test("the Workers of the page fit in 60 and 40 lines of 110 columns, and compile", async () => {
+test("the Workers of docs/edge.md fit in 60 and 40 lines of 110 columns, and compile", async () => {
   for (const [name, { binding, className, most }] of Object.entries(WORKERS)) {
     const lines = code[name].trim().split("\n");
     assert.ok(lines.length <= most, `${name} has ${lines.length} lines`);
@@ -172,7 +172,7 @@ async function printSize(name) {
   await rm(bundled, { recursive: true });
 }
 
-test("the Worker of the page sends the users of a tenant to a queue, woken by cron and notifications", async () => {
+test("the first Worker of docs/edge.md sends the users of a tenant to a queue, woken by cron and notifications", async () => {
   example = await start("users");
   await example.tick();
   await until(() => example.messages.length === 3 || `${example.messages.length} messages`);
@@ -204,7 +204,7 @@ test("the Worker of the page sends the users of a tenant to a queue, woken by cr
   assert.ok(lines().every((line) => !line.includes(example.world.tokens.app)));
 });
 
-test("the Worker of the page waits as long as Graph asks for, also after a notification", async () => {
+test("the first Worker of docs/edge.md waits as long as Graph asks for, also after a notification", async () => {
   example = await start("users");
   await example.tick();
   await until(() => example.subscriptions.size === 1 || "no subscription");
@@ -224,7 +224,7 @@ test("the Worker of the page waits as long as Graph asks for, also after a notif
   assert.equal(example.requests.length, length, "no request before the end of the throttle");
 });
 
-test("the second Worker of the page sends the calendars of three users, each with its own secret", async () => {
+test("the second Worker of docs/edge.md sends the calendars of three users, each with its own secret", async () => {
   example = await start("calendars");
   const people = ["ann@contoso.com", "bob@contoso.com", "cho@contoso.com"];
   const at = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();

@@ -301,7 +301,7 @@ test("a mailbox that is removed and added again while its subscription is made h
   assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [2, 1]);
 });
 
-test("a password of fewer than 16 characters opens no page, and the response says why", async () => {
+test("with a password of fewer than 16 characters all requests except notifications get 500 and the reason", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.addPeople(1, 1);
   for (const password of [undefined, "", "short", "fifteen letters", "é".repeat(8)]) {

@@ -40,7 +40,7 @@ async function abortedDeliver(mailbox, changes, { signal }) {
 
 globalThis.reportError = (error) => (settings.reported = error.message);
 
-/** An error as those of another library, with a link and a token. */
+/** Throws an error like those of another library, with a link and a token. */
 function leak() {
   throw new Error(
     "PUT https://user:PASSWORD@b.example/c?sv=1&sig=SECRETSIG failed (Authorization: Bearer eyJhb.eyJzd.c2ln), token=eyJhb.x",

@@ -155,7 +155,7 @@ test("the same Worker mirrors the users of tenants by one setting", async () => 
   assert.ok(edge.messages.some(({ mailbox, item }) => mailbox === tenant && item.displayName === "Ann"));
 });
 
-test("an unknown resource opens no page, and the response names the choices", async () => {
+test("with an unknown resource a request gets 500, and the response names the choices", async () => {
   edge = await startEdge({ acceptsBatch: () => true, settings: { RESOURCE: "planets" } });
   const response = await edge.admin("/");
   assert.equal(response.status, 500);

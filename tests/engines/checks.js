@@ -100,7 +100,7 @@ const done = (request) =>
   });
 const names = async () => (await indexedDB.databases()).map(({ name }) => name);
 
-const inNewPage = (run) => ({ run });
+const afterOpening = (run) => ({ run });
 const afterReload = (run) => ({ run, where: "reloaded" });
 const inOtherTab = (run) => ({ run, where: "other tab" });
 const inFirstTab = (run) => ({ run, where: "first tab" });
@@ -108,7 +108,7 @@ const withZone = (run) => ({ run, query: "?zone" });
 
 export const checks = {
   "the wasm comes from its own file": [
-    inNewPage(async () => {
+    afterOpening(async () => {
       const { init } = await import("deltalink");
       equal(await init(), "url");
       const loaded = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname);
@@ -120,7 +120,7 @@ export const checks = {
     }),
   ],
   "a first round fills the mirror": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       const { outcome, kind, pages, added, requests: sent } = await contacts.sync();
@@ -133,7 +133,7 @@ export const checks = {
     }),
   ],
   "an incremental round delivers the changes": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -156,7 +156,7 @@ export const checks = {
     }),
   ],
   "a round that a reload has interrupted resumes at its page": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const pages = (await open(world)).orgContacts().round()[Symbol.asyncIterator]();
       await pages.next();
       equal((await pages.next()).value.index, 1);
@@ -175,7 +175,7 @@ export const checks = {
     }),
   ],
   "the mirror is read without a request: whole, in chunks, by id, and counted": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       await client.close();
@@ -200,7 +200,7 @@ export const checks = {
     }),
   ],
   "another tab receives commits as they happen, with their items": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const received = (window.received = []);
       window.enough = new Promise((resolve) => {
@@ -225,7 +225,7 @@ export const checks = {
     }),
   ],
   "a second tab waits for the round of the first, and continues from its stored link": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       window.pages = client.orgContacts().round()[Symbol.asyncIterator]();
       await window.pages.next();
@@ -246,7 +246,7 @@ export const checks = {
     }),
   ],
   "persist asks the browser to keep the storage, and the client also works after a refusal": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       let calls = 0;
       const answers = [() => Promise.resolve(false), () => Promise.reject(new TypeError("not here"))];
       const persist = () => answers[calls++]();
@@ -270,7 +270,7 @@ export const checks = {
     }),
   ],
   "a shared worker runs the rounds of a live query, and a view in the tab follows": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const worker = new window.SharedWorker("shared-worker.js", { type: "module", name: world.id });
       const ask = (...message) =>
         new Promise((resolve, reject) => {
@@ -293,7 +293,7 @@ export const checks = {
     }),
   ],
   "of two tabs with a live query one runs the rounds, and views of both follow": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const contacts = (await open(world)).orgContacts();
       window.view = contacts.view({ orderBy: "displayName" });
       window.view.subscribe(() => {});
@@ -327,7 +327,7 @@ export const checks = {
     }),
   ],
   "an abort ends a round with its reason, and the next one continues": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       await fault(world, { kind: "next" }, "hang");
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -344,7 +344,7 @@ export const checks = {
     }),
   ],
   "a claims challenge reaches the token source decoded": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       await fault(world, { kind: "next" }, { name: "claims", status: 401 });
       const calls = [];
       const token = ({ reason, claims }) => {
@@ -363,7 +363,7 @@ export const checks = {
     }),
   ],
   "a round waits out a throttle, and repeats a request that the service failed": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       await fault(
         world,
         { kind: "initial" },
@@ -383,7 +383,7 @@ export const checks = {
     }),
   ],
   "a resync removes items that Graph no longer lists": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -400,7 +400,7 @@ export const checks = {
     }),
   ],
   "occurrences of a calendar are complete": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const events = client.events(WEEKS);
       equal((await events.sync()).outcome, "complete");
@@ -411,7 +411,7 @@ export const checks = {
     }),
   ],
   "the stored state can be read in IndexedDB": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -439,7 +439,7 @@ export const checks = {
     }),
   ],
   "forget() deletes the database, and a later client starts with a first round": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       equal(await names(), ["deltalink | alex"]);
@@ -455,7 +455,7 @@ export const checks = {
     }),
   ],
   "two accounts are kept apart": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const [alex, robin] = [await open(world), await open(world, { account: "robin" })];
       await alex.orgContacts().sync();
       equal([await alex.orgContacts().count(), await robin.orgContacts().count()], [30, 0]);
@@ -468,7 +468,7 @@ export const checks = {
     }),
   ],
   "a listener that awaits a sync() of its own query gets bad-request, and no lock is left": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       const codes = [];
@@ -480,7 +480,7 @@ export const checks = {
     }),
   ],
   "an account can be forgotten after a trap: the database of the instance that ended is closed": [
-    inNewPage(async ({ world }) => {
+    afterOpening(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       // A host function throws through the wasm, like a trap.

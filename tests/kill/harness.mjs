@@ -1,5 +1,5 @@
-// Starts the environment of the tests: Chromium with a new profile, a tab with the packed package,
-// the fake Graph, and a channel by which the tab sends messages to the test.
+// The harness of the tests: Chromium with a new profile, a tab with the packed package, the fake
+// Graph, and a channel by which the tab sends messages to the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";

@@ -13,7 +13,7 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const weeks = { start: "2026-11-01", end: "2026-12-20" };
 
-test("an abort ends the token call, the request, its body, every wait and the queue, with its reason unchanged", async () => {
+test("an abort ends the token call, the request, its body and the wait after a throttle, with its reason unchanged", async () => {
   const world = await fake.world({ populate });
   const never = () => new Promise(() => {});
   let tokenSignal;

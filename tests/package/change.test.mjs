@@ -351,7 +351,7 @@ test("a row that was removed before it is read is omitted, and its removal follo
   await there.close();
 });
 
-test("a store in memory or of the caller opens no channel, and close() and forget() close those of other stores", async () => {
+test("a client with a store in memory or of the caller opens no channel, and another one closes its channels by close() and forget()", async () => {
   const world = await fake.world({ populate });
   const channels = [];
   const RealChannel = globalThis.BroadcastChannel;

@@ -262,7 +262,7 @@ test("members arrive in slices and are a set in the mirror, which stays complete
   await client.close();
 });
 
-test("pages that repeat under new links end the round with livelock, and larger pages complete it", async () => {
+test("pages that repeat under new links lead to larger pages, and then end the round with livelock", async () => {
   const world = await fake.world({
     populate: { events: 40, around },
     options: { honour_maxpagesize: false },

@@ -16,7 +16,7 @@ const SECRETS = [
   "00112233445566778899aabbccddeeff".repeat(3),
 ];
 
-/** Whether a text contains a run of a secret's characters. */
+/** The first run of a secret's characters in a text; undefined if there is none. */
 function leak(text, secret) {
   for (let index = 0; index + RUN <= secret.length; index += 1) {
     const run = secret.slice(index, index + RUN);

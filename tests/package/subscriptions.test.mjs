@@ -13,8 +13,8 @@ const TOKEN = "token-of-the-tests.which-nobody-may-see";
 const STATE = "state-of-the-tests";
 const RECORDINGS = "users/ann@contoso.example/onlineMeetings/getAllRecordings";
 
-/** Describes a subscription. */
-const describe = (options) =>
+/** Calls `subscriptions()` with default options. */
+const subscriptionsWith = (options) =>
   subscriptions({
     token: () => TOKEN,
     resource: RECORDINGS,
@@ -24,8 +24,8 @@ const describe = (options) =>
   });
 
 /**
- * A description on the fake Graph, which keeps the subscriptions. `respond` may replace a response;
- * `pass` sends the request to the fake Graph.
+ * Calls `subscriptions()` for the fake Graph, which keeps the subscriptions. `respond` may replace
+ * a response; `pass` sends the request to the fake Graph.
  */
 async function graph(context, { respond = () => undefined, endpoint, root = endpoint, ...options } = {}) {
   context.mock.timers.reset();
@@ -46,7 +46,7 @@ async function graph(context, { respond = () => undefined, endpoint, root = endp
     tokens.push(request);
     return TOKEN;
   };
-  const push = describe({ token, fetch, ...(endpoint && { endpoint }), ...options });
+  const push = subscriptionsWith({ token, fetch, ...(endpoint && { endpoint }), ...options });
   const kept = () => fake.subscriptions().map(({ id }) => id);
   return {
     push,
@@ -137,7 +137,7 @@ test("a subscription that was made with other options is replaced", async (conte
   ]) {
     const { push, fake, kept, methods } = await graph(context, { resource });
     const made = await push.ensure();
-    const other = describe({ token: fake.appToken, fetch: fake.fetch, resource, ...changes });
+    const other = subscriptionsWith({ token: fake.appToken, fetch: fake.fetch, resource, ...changes });
     const replaced = await other.ensure(made);
     assert.notEqual(replaced.settings, made.settings);
     assert.deepEqual(kept(), [replaced.id], JSON.stringify(changes));
@@ -276,8 +276,8 @@ test("a token is sent to Graph only: redirects and other roots are refused", asy
     "graph.microsoft.com",
     "",
   ])
-    assert.throws(() => describe({ endpoint }), { code: "bad-request" }, endpoint);
-  assert.throws(() => describe({ cloud: "toString" }), { code: "bad-request" });
+    assert.throws(() => subscriptionsWith({ endpoint }), { code: "bad-request" }, endpoint);
+  assert.throws(() => subscriptionsWith({ cloud: "toString" }), { code: "bad-request" });
   const root = "https://microsoftgraph.chinacloudapi.cn/v1.0";
   const { push, requests, tokens } = await graph(context, { cloud: "china", root });
   await push.ensure();
@@ -347,7 +347,7 @@ test("a request without a response is a network error", async (context) => {
   await rejects(push.ensure(), "network", { retryable: true, cause });
 });
 
-test("wrong options are refused when the subscription is described, without their values", () => {
+test("wrong options of subscriptions() are refused at once, without their values", () => {
   for (const [changes, message] of [
     [{ token: undefined }, /options\.token .*, got undefined/],
     [{ token: "a string" }, /options\.token .*, got a string/],
@@ -365,9 +365,9 @@ test("wrong options are refused when the subscription is described, without thei
     [{ lifetime: -1 }, /options\.lifetime/],
     [{ notificationURL: "x" }, /^options\.notificationURL is not an option of subscriptions\(\)/],
   ])
-    assert.throws(() => describe(changes), { code: "bad-request", message });
+    assert.throws(() => subscriptionsWith(changes), { code: "bad-request", message });
   assert.throws(() => subscriptions(), { code: "bad-request" });
-  describe({ resource: "devices", lifetime: DAY, changeType: "updated" });
+  subscriptionsWith({ resource: "devices", lifetime: DAY, changeType: "updated" });
 });
 
 test("the limits of a resource are those of Graph's tables", () => {
@@ -414,7 +414,11 @@ test("a subscription whose response was lost is replaced when Graph allows no se
       throw new TypeError("fetch failed");
     },
   });
-  const other = await describe({ token: fake.appToken, fetch: fake.fetch, resource: "users" }).ensure();
+  const other = await subscriptionsWith({
+    token: fake.appToken,
+    fetch: fake.fetch,
+    resource: "users",
+  }).ensure();
   isLost = true;
   await rejects(push.ensure(), "network");
   const [, lost] = kept();
@@ -437,7 +441,7 @@ test("delete() without an id, and a delta path as the resource, are refused befo
   const { push, requests } = await graph(context);
   for (const wrong of [{ id: "" }, { id: 7 }, {}]) await rejects(push.delete(wrong), "bad-request");
   for (const resource of ["users/delta", "/me/calendarView/delta", "groups/delta()"])
-    assert.throws(() => describe({ resource }), {
+    assert.throws(() => subscriptionsWith({ resource }), {
       code: "bad-request",
       message: /must be the collection, without \/delta/,
     });

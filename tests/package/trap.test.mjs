@@ -28,9 +28,7 @@ const users = (url, count) =>
     count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: `/users/delta?$deltatoken=${count}` },
   );
 
-/**
- * A client in a round, with a listener and the check that it still works at the end of the test.
- */
+/** Starts a round of another client. Returns the check that this client and its listener work. */
 async function startOther() {
   const client = await clientOf(users);
   const query = client.track("/users/delta");

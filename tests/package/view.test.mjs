@@ -112,7 +112,7 @@ test("a commit during the first read is not missed", async () => {
   await client.close();
 });
 
-test("after a commit only the changed rows are read, and all others stay the same objects", async () => {
+test("after a commit only the changed rows are filtered and placed, and all others stay the same objects", async () => {
   const { graph, client, contacts } = await openSynced(1000);
   const calls = { where: 0, compare: 0 };
   const view = contacts.view({

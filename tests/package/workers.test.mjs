@@ -158,7 +158,7 @@ function objects(fails) {
   return { lists, removed, woken, ...bindings, bindings };
 }
 
-test("a list spreads its mailboxes over registries, and shows them in pages sorted by name", async () => {
+test("a list spreads its mailboxes over registries, and returns their statuses in parts, sorted by name", async () => {
   const made = objects("user05");
   const list = mailboxList({ ...made.bindings, shards: 4 });
   const names = Array.from({ length: 30 }, (_, n) => `user${String(n).padStart(2, "0")}`);

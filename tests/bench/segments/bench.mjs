@@ -84,7 +84,7 @@ async function withSession(stage, engine, contestant, size, work) {
   }
 }
 
-/** Opens the contestant in a new page. */
+/** Opens the contestant in a new web page. */
 async function renew(stage, session, contestant, world) {
   await session.renew(`${stage.origin}/`);
   await session.call("open", optionsOf(contestant, world));
@@ -102,7 +102,7 @@ const firstRound = (name, engine, size, runs, contestants) => ({
     }),
 });
 
-/** Times get() of scattered ids: the first call in the page, and the median of further calls. */
+/** Times get() of scattered ids: the first call in the tab, and the median of further calls. */
 async function timeGets(session, world) {
   const id = (number) => idOf(world.kind, (number * 733 + 5) % (world.pages * world.size));
   const cold = await session.call("time", "get", id(GETS));
@@ -219,10 +219,10 @@ const byWebDriver = (engine) => ({
 });
 
 /**
- * Closes the page during rounds and compactions. After the last round the mirror equals the server.
+ * Closes the tab during rounds and compactions. After the last round the mirror equals the server.
  */
-const closedPages = {
-  name: "kills of the page",
+const closedTabs = {
+  name: "closed tabs",
   runs: 1,
   contestants: contestantsOf("rows", "segments", "index"),
   run: (stage, contestant) =>
@@ -248,7 +248,7 @@ const closedPages = {
 
 /** Kills the browser. The next browser must complete the round, and its mirror equal the server. */
 const killedBrowsers = {
-  name: "kills of the browser",
+  name: "killed browsers",
   runs: 1,
   contestants: contestantsOf("rows", "package", "segments"),
   async run(stage, contestant) {
@@ -324,7 +324,7 @@ const benchmarks = [
   slowAgain,
   mirror,
   large,
-  closedPages,
+  closedTabs,
   killedBrowsers,
   byWebDriver(firefox),
   byWebDriver(webkit),

@@ -1,4 +1,4 @@
-// Compiles against every declaration of the package without the DOM library and types of hosts.
+// Compiles against declarations of the package without the DOM library and types of hosts.
 import { DeltaError, init, openDelta } from "deltalink";
 import type { DeltaStore, TokenRequest } from "deltalink";
 import { clientCredentials } from "deltalink/auth";

@@ -1,2 +1,2 @@
-// The page is rendered when the app is built, without a client.
+// The web page is rendered when the app is built, without a client.
 export const prerender = true;
