@@ -16,6 +16,9 @@ import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
 
+/** The pause before queries continue if a subscriber of a status calls `resume()`, in milliseconds. */
+const RESUME_PAUSE = 1000;
+
 /**
  * Makes the API for one entry of the package. `source` is called with the argument of `init()`, or
  * with undefined, and resolves to the compiled wasm and its `WasmOrigin`.
@@ -137,9 +140,9 @@ class Client {
   #onSignIn() {
     this.#current().wasm.resume();
     // If a subscriber of a status has called `resume()`, the round that needs the sign-in is about
-    // to end.
+    // to end. The pause limits a subscriber that always does so.
     const isEnding = [...this.#states].some(({ needsSignIn, syncing }) => needsSignIn && syncing);
-    if (isEnding) setTimeout(() => this.#continueQueries());
+    if (isEnding) setTimeout(() => this.#continueQueries(), RESUME_PAUSE);
     else this.#continueQueries();
   }
 
@@ -262,6 +265,7 @@ class Client {
     this.#stopListening();
     this.#signIns?.stop();
     this.#ending.abort(closed());
+    this.#states.end();
     this.#live.end();
     for (const { status, changes } of this.#states) {
       status.set({ phase: "closed" });

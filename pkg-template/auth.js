@@ -125,15 +125,19 @@ export function clientCredentials(options) {
       return { accessToken, expiresOn: new Date(Date.now() + lifetime) };
     }
     const { status } = response;
-    const retryable = status === 429 || status >= 500;
+    // Another response is not one of an authority, but of a proxy or of a network with a sign-in page.
+    const isOfAuthority = typeof json?.error === "string";
+    const retryable = status === 429 || status === 408 || status >= 500 || (response.ok && !isOfAuthority);
     // The first line of the description is the reason; the others are ids and times.
     const [description] = String(json?.error_description ?? json?.error ?? "").split(/\r?\n/);
     const secrets = ["client_secret", "client_assertion"].map((name) => body.get(name));
     const text = withoutSecrets(description, secrets).slice(0, 300);
     const reason = text && ` (${text})`;
-    const advice = retryable
-      ? "try again later"
-      : "check the tenant, the client id, its secret or assertion, and its consent";
+    const advice = !isOfAuthority
+      ? "it is not the response of an authority; check options.authority, and whether a proxy responds instead"
+      : retryable
+        ? "try again later"
+        : "check the tenant, the client id, its secret or assertion, and its consent";
     const retryAt = retryTime(response.headers.get("retry-after"));
     throw new DeltaError(`${root} returned no token, status ${status}: ${advice}${reason}`, {
       code: "unauthorized",

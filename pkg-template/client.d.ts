@@ -178,6 +178,7 @@ export interface DeltaClient {
   /**
    * The error because of which the user has to sign in again, and undefined otherwise: one of the
    * queries of this client is in the phase `needs-auth`. If an error has `claims`, it is this one.
+   * Subscribers are also called when the client is closed.
    *
    * @example
    *   client.signInError.subscribe((error) => (button.hidden = !error));

@@ -54,10 +54,11 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
     throw badRequest(
       `describe() needs the value of a status, such as query.status.get(), got ${typeOf(status)}`,
     );
-  const { phase, progress, lastSyncedAt, waitUntil, nextRoundAt, error } = status;
+  const { phase, progress, lastSyncedAt, waitReason, waitUntil, nextRoundAt, error } = status;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const past = (date) => date && span(relative, Math.min(0, date - Number(now)));
   const future = (date) => date && span(relative, Math.max(0, date - Number(now)));
+  const isOffline = phase === "waiting" && waitReason === "offline";
   /** @type {SentenceValues} */
   const values = {
     since: past(lastSyncedAt),
@@ -72,7 +73,7 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
   };
   // Later versions of the package may add phases, reasons and codes.
   const parts = [sentenceFor(namesOf(status).find(templateOf))];
-  if (phase === "failed" || phase === "needs-auth" || status.waitReason === "offline") {
+  if (phase === "failed" || phase === "needs-auth" || isOffline) {
     if (values.since) parts.push(sentenceFor("last"));
     if (values.next) parts.push(sentenceFor("next"));
   }

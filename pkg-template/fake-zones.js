@@ -12,7 +12,7 @@ import { offsetOf } from "./zone-offset.js";
  */
 export function zoneOffset(name, ms) {
   try {
-    return offsetOf(ianaOf(name) ?? name)(ms) / 60_000;
+    return offsetOf(ianaOf(name) ?? name.replace(/^tzone:\/\/Microsoft\/Utc$/i, "UTC"))(ms) / 60_000;
   } catch {
     return undefined;
   }

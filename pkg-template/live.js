@@ -214,9 +214,7 @@ class LiveQuery {
     this.#tab = tab;
     this.#step = step;
     // Followers show the leader's status.
-    this.#unsubscribe = query.state.status.subscribe((status) => {
-      if (this.#leads) this.#post({ status: toMessage(status) });
-    });
+    this.#unsubscribe = query.state.status.subscribe(() => this.#postStatus());
   }
 
   get key() {
@@ -281,6 +279,11 @@ class LiveQuery {
     this.#channel.unref?.();
   }
 
+  /** Sends the status without the plan, which each tab shows by itself. */
+  #postStatus() {
+    if (this.#leads) this.#post({ status: toMessage(this.#query.state.status.base) });
+  }
+
   #post(data) {
     this.#channel?.postMessage({ ...data, from: this.#tab });
   }
@@ -292,8 +295,7 @@ class LiveQuery {
       this.#query.state.status.follow(fromMessage(status));
     if (typeof message?.type !== "string") return;
     // A tab that has just joined does not know the status yet.
-    if (this.#leads && message.type === "ping")
-      this.#post({ status: toMessage(this.#query.state.status.get()) });
+    if (message.type === "ping") this.#postStatus();
     this.#step({ type: "received", from, message });
   }
 

@@ -39,7 +39,7 @@ export function mailboxList(options) {
       await eachRegistry((registry, shard) => registry.tick(shard, count));
     },
     async statuses(range) {
-      checkNames(range, ["after", "limit"], "statuses()");
+      checkNames(range ?? undefined, ["after", "limit"], "statuses()");
       const { after = "" } = range ?? {};
       const limit = readCount(range, "limit", "statuses()", 100);
       const lists = await eachRegistry((registry) => registry.list(after, limit));

@@ -58,6 +58,16 @@ const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff sp
 /** Refuses names of options that are not in `SHARED` and not in `names`, those of `owner` alone. */
 export const checkClassNames = (options, names, owner) => checkNames(options, [...names, ...SHARED], owner);
 
+/** The options of the functions that plan rounds. An app may have one object for several of them. */
+const TIMING = "now random backOff pause spread waitsForPermit".split(" ");
+
+/** Refuses names of options that no function has that plans rounds. `names` are those of `owner`. */
+export function checkTiming(options, names, owner) {
+  if (options === undefined || options === null) return;
+  const others = TIMING.filter((name) => !names.includes(name) && Object.hasOwn(options, name));
+  checkNames(options, [...names, ...others], owner);
+}
+
 /** Refuses names of options that are not in `names`, those of `owner`. */
 export function checkNames(options, names, owner) {
   if (options !== undefined && (options === null || typeof options !== "object"))

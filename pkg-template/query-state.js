@@ -103,6 +103,12 @@ export class QueryStates {
     if (state.needsSignIn || this.#shownSignInError.get()) this.#showSignInErrorLater();
   }
 
+  /** Tells the subscribers of `signInError` that the client has ended. */
+  end() {
+    clearTimeout(this.#timer);
+    this.#shownSignInError.set(undefined);
+  }
+
   /** Several statuses may change at once: subscribers get the last error only. */
   #showSignInErrorLater() {
     if (this.#timer !== undefined) return;

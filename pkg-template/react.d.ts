@@ -45,7 +45,8 @@ export function useDeltaStatus(query: Pick<DeltaFeed<unknown>, "status"> | undef
 
 /**
  * Returns the error because of which the user has to sign in again, for any query of the client.
- * Undefined while no sign-in is needed, and without a client.
+ * Undefined while no sign-in is needed, and without a client. Throws `bad-request` if there is no
+ * provider.
  *
  * @example
  *   const error = useSignInError();

@@ -18,7 +18,6 @@ const Context = createContext(undefined);
 /** Makes a store for the value of the context, which has the client until the client is closed. */
 function storeOf(client) {
   const value = new Value(PENDING);
-  // The closed query may belong to a previous client.
   const onClosed = () => value.get().client?.closed && value.set(CLOSED);
   const onOpened = (opened) => value.set(opened?.closed ? CLOSED : contextOf(opened, NEW, onClosed));
   const onFailed = (error) => {
@@ -34,34 +33,30 @@ function storeOf(client) {
 export function DeltaProvider({ client, children }) {
   const { get, subscribe } = useMemo(() => storeOf(client), [client]);
   const value = useSyncExternalStore(subscribe, get, () => PENDING);
+  // Its subscribers are called when the client is closed, too.
+  useEffect(() => value.client?.signInError.subscribe(value.onClosed), [value]);
   return createElement(Context.Provider, { value }, children);
 }
 
 /** @type {typeof import("./react.js").useDeltaClient} */
-export function useDeltaClient() {
-  const context = useContext(Context);
-  if (!context) throw badRequest("useDeltaClient() needs a <DeltaProvider> around its component");
+export const useDeltaClient = () => clientOf(useContext(Context), "useDeltaClient");
+
+function clientOf(context, hook) {
+  if (!context) throw badRequest(`${hook}() needs a <DeltaProvider> around its component`);
   return context.client;
 }
 
 /** @type {typeof import("./react.js").useDeltaStatus} */
 export function useDeltaStatus(query) {
-  const { status, onClosed } = useContext(Context) ?? PENDING;
+  const { status } = useContext(Context) ?? PENDING;
   const { get = () => status, subscribe = neverChanges } = query?.status ?? {};
-  const watch = (run) =>
-    subscribe(({ phase }) => {
-      // The provider renders first, so that no component calls a closed client.
-      if (phase === "closed") onClosed();
-      run();
-    });
-  // The same function in each render: React subscribes again whenever it changes.
-  const stableWatch = useMemo(() => watch, [subscribe, onClosed]);
-  return useSyncExternalStore(stableWatch, get, () => NEW);
+  return useSyncExternalStore(subscribe, get, () => NEW);
 }
 
 /** @type {typeof import("./react.js").useSignInError} */
 export function useSignInError() {
-  const { get = noop, subscribe = neverChanges } = useDeltaClient()?.signInError ?? {};
+  const client = clientOf(useContext(Context), "useSignInError");
+  const { get = noop, subscribe = neverChanges } = client?.signInError ?? {};
   return useSyncExternalStore(subscribe, get, noop);
 }
 

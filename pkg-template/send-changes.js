@@ -16,7 +16,7 @@ export async function sendChanges(queue, changes, options) {
     throw badRequest(
       `the queue of sendChanges() must be a binding of a queue, such as env.CHANGES, got ${typeOf(queue)}`,
     );
-  checkNames(options, ["properties", "attempts", "firstWait"], "sendChanges()");
+  checkNames(options ?? undefined, ["properties", "attempts", "firstWait"], "sendChanges()");
   const attempts = readCount(options, "attempts", "sendChanges()", 4);
   const firstWait = readNumber(options, "firstWait", "sendChanges()", 100);
   for (const batch of batchesOf(changes, options?.properties, "sendChanges()")) {

@@ -9,6 +9,9 @@ export const RUNNING = ["syncing", "resyncing", "waiting"];
 /** The phases in which no round of this tab runs, and the next one may start by itself. */
 const RESTING = ["new", "idle", "following"];
 
+/** The codes of a failed round that the return of the network may mend. */
+const NO_NETWORK = ["offline", "network"];
+
 /**
  * The status of a query. The value is the same object until it changes, as `useSyncExternalStore`
  * and Svelte require.
@@ -89,7 +92,9 @@ export class Status {
     if (this.#base.phase === "idle" && !this.#base.lastSyncedAt) this.#base.phase = "new";
     else if (this.#base.phase === "new" && this.#base.lastSyncedAt) this.#base.phase = "idle";
     const nextRoundAt = this.#nextRoundAt;
-    const shown = this.#isOffline && RESTING.includes(this.#base.phase) ? this.#offline() : this.#base;
+    const { phase, error } = this.#base;
+    const isResting = RESTING.includes(phase) || NO_NETWORK.includes(error?.code);
+    const shown = this.#isOffline && isResting ? this.#offline() : this.#base;
     this.#shown.set(Object.freeze(nextRoundAt ? { ...shown, nextRoundAt } : shown));
   }
 

@@ -3,7 +3,7 @@
 // type", "Create subscription" and "Set up notifications for changes in resource data".
 import { DeltaError, badRequest, typeOf } from "./error.js";
 import { checkNames } from "./option-checks.js";
-import { retryTime, withoutSecrets } from "./refusal.js";
+import { redact, retryTime, withoutSecrets } from "./refusal.js";
 
 const MINUTE = 60_000;
 /** Subtracted from the longest lifetime, because clocks differ. */
@@ -81,7 +81,7 @@ export function subscriptions(options) {
   const { changeType = limits?.changeType } = options;
   if (!(lifetime > 0) || !changeType)
     throw badRequest(
-      `Graph documents no notifications for options.resource of subscriptions(), ${JSON.stringify(resource)}: poll it, or set options.lifetime and options.changeType`,
+      `Graph documents no notifications for options.resource of subscriptions(), ${JSON.stringify(redact(resource.split(/[?#]/)[0]).slice(0, 80))}: poll it, or set options.lifetime and options.changeType`,
     );
 
   /**

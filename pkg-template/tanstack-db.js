@@ -2,8 +2,11 @@
 // The items of a query as a collection of TanStack DB.
 /** @import { ViewState } from "deltalink" */
 
+import { needsMirror } from "./error.js";
+
 /** @type {typeof import("./tanstack-db.js").deltaCollectionOptions} */
 export function deltaCollectionOptions({ query, live = true, occurrences, ...options }) {
+  if (!query.view) throw needsMirror("deltaCollectionOptions");
   return {
     id: `deltalink | ${query.key}`,
     ...options,

@@ -13,7 +13,8 @@ export type TokenSource = TokenFunction | TokenCredential;
  * `network`. Any other error ends the round with `unauthorized` and becomes its `cause`. The
  * `DeltaError` is `retryable` unless the class of the cause, or its MSAL or OAuth code, shows a
  * mistake in the app (a `ReferenceError`, `invalid_client`,
- * `uninitialized_public_client_application`).
+ * `uninitialized_public_client_application`), or the cause is a `DeltaError` of deltalink/auth that
+ * is not `retryable`.
  */
 export type TokenFunction = ((request: TokenRequest) => TokenResult | Promise<TokenResult>) & {
   account?: string;

@@ -136,7 +136,10 @@ export class Rows {
     const hasFrames = !delay && document?.visibilityState === "visible" && requestAnimationFrame;
     // A tab that is hidden before its next frame gets none, so a timer runs too.
     const frame = hasFrames ? requestAnimationFrame(update) : undefined;
+    /** @type {any} */
     const timer = setTimeout(update, delay || (document ? PAUSE : FRAME));
+    // In Node the timer does not keep the process alive.
+    timer.unref?.();
     this.#cancelUpdate = () => {
       if (hasFrames) cancelAnimationFrame(frame);
       clearTimeout(timer);
@@ -273,7 +276,8 @@ export class View {
   get = () => {
     // Commits do not update a list without subscribers, and a component renders before it
     // subscribes.
-    if (!this.#subscribers.size && this.#rows.isReady && this.#version !== this.#rows.version) this.#build();
+    if (!this.#subscribers.size && this.#rows.isReady && this.#version !== this.#rows.version)
+      this.#attempt(() => this.#build());
     return this.#state;
   };
 
@@ -316,6 +320,7 @@ export class View {
       work();
     } catch (cause) {
       report(cause);
+      this.#version = this.#rows.version;
       const error = new DeltaError("options.where or options.orderBy of view() has thrown: see cause", {
         code: "bad-request",
         cause,

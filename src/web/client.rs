@@ -214,7 +214,9 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store_option.is_object() {
         return bad_request(format!(
             "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}",
-            kind.map_or_else(|| type_of(&store_option).to_owned(), |name| quote(&name))
+            // Anything but a short name may be a connection string with a password.
+            kind.filter(|name| name.len() <= 20 && name.bytes().all(|byte| byte.is_ascii_alphabetic()))
+                .map_or_else(|| type_of(&store_option).to_owned(), |name| quote(&name))
         ));
     }
     if store_option.is_object() {

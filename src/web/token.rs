@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
 use super::error::RoundError;
-use super::js::{apply, call, get, get_bool, get_number, get_string, settled, thrown, type_of};
+use super::js::{apply, call, get, get_bool, get_number, get_string, is_array, settled, thrown, type_of};
 use super::output::to_js;
 use super::signal::is_offline;
 use super::timers::{now, with_timeout};
@@ -249,13 +249,25 @@ fn read(returned: &JsValue) -> Result<CachedToken> {
     Ok(CachedToken { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })
 }
 
-/// Describes an object that is not a token by the names of its properties.
+/// Describes an object that is not a token, by the names of its properties that cannot be data.
 fn properties_of(returned: &JsValue) -> String {
-    let names =
-        Reflect::own_keys(returned).map(|keys| keys.iter().filter_map(|name| name.as_string()).collect());
-    match names.unwrap_or_else(|_| Vec::new()).as_slice() {
-        [] => type_of(returned).to_owned(),
-        names => format!("an object with {}", redact(&names.join(", "), 100)),
+    let is_word = |name: &String| {
+        name.len() <= 30
+            && name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let keys = if is_array(returned) { None } else { Reflect::own_keys(returned).ok() };
+    let names: Vec<String> = keys
+        .iter()
+        .flat_map(Array::iter)
+        .filter_map(|name| name.as_string())
+        .filter(is_word)
+        .take(8)
+        .collect();
+    if names.is_empty() {
+        type_of(returned).to_owned()
+    } else {
+        format!("an object with {}", names.join(", "))
     }
 }
 
@@ -295,7 +307,8 @@ fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOu
     let reason =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
     // deltalink/auth reports a refusal that an administrator has to resolve like this.
-    let is_permanent = get_bool(&cause, "retryable") == Some(false);
+    let is_permanent = get_bool(&cause, "retryable") == Some(false)
+        && matches!(error.code.as_str(), "unauthorized" | "bad-request");
     let failure = if error.is_token_source_mistake() || is_permanent {
         let advice = "this is a mistake in the app's code, configuration or registration, so a retry would fail in the same way";
         Error::new(Code::Unauthorized, format!("the token source failed{reason}: {advice}"))

@@ -374,12 +374,48 @@ for (const version of ["react-18", "react-19"]) {
     await shows(page, "true closed true closed ");
   });
 
+  inPage("a client that is closed while it is shown is closed, even without a query", async (page) => {
+    await page.evaluate(async () => {
+      const { h, React, DeltaProvider, useDeltaClient, useDeltaStatus } = window;
+      const { client } = await window.open({ names: ["Ada"] });
+      Object.assign(window, { client });
+      const Account = () => `${useDeltaClient() === undefined} ${useDeltaStatus(undefined).phase}`;
+      window.mount(h(React.StrictMode, null, h(DeltaProvider, { client }, h(Account))));
+    });
+    await shows(page, "false new");
+    await page.evaluate(() => window.client.close());
+    await shows(page, "true closed");
+  });
+
+  inPage("a filter that throws for new deps is an error of the hook", async (page, complaints) => {
+    await page.evaluate(async () => {
+      const { h, DeltaProvider, useDelta, useDeltaClient } = window;
+      const { client } = await window.open({ names: ["Ada", "Kim"] });
+      function Found({ text }) {
+        const where = ({ displayName }) => new RegExp(text).test(displayName);
+        const { items, error } = useDelta(useDeltaClient()?.orgContacts(), { where }, [text]);
+        return `${items.length} ${error?.code} ${error?.cause?.name}`;
+      }
+      const app = (text) => h(DeltaProvider, { client }, h(Found, { text }));
+      const root = window.mount(app("A"));
+      window.show = (text) => window.flushSync(() => root.render(app(text)));
+    });
+    await shows(page, "1 undefined undefined");
+    await page.evaluate(() => window.show("("));
+    await shows(page, "0 bad-request SyntaxError");
+    await page.evaluate(() => window.show("K"));
+    await shows(page, "1 undefined undefined");
+    assert.ok(complaints.length >= 1 && complaints.every((text) => text.includes("SyntaxError")), complaints[0]);
+    complaints.length = 0;
+  });
+
   inPage("hooks without a provider, or with a feed, say what is missing", async (page, complaints) => {
     const messages = await page.evaluate(async () => {
-      const { h, DeltaProvider, Names, useDelta } = window;
+      const { h, DeltaProvider, Names, useDelta, useSignInError } = window;
       const { client } = await window.open({ names: ["Ada"] });
       const OfFeed = () => useDelta(client.orgContacts({ mirror: false })).items.length;
-      return [h(Names), h(DeltaProvider, { client }, h(OfFeed))].map((element) => {
+      const Banner = () => String(useSignInError());
+      return [h(Names), h(Banner), h(DeltaProvider, { client }, h(OfFeed))].map((element) => {
         try {
           return window.renderToString(element);
         } catch (error) {
@@ -389,6 +425,7 @@ for (const version of ["react-18", "react-19"]) {
     });
     assert.deepEqual(messages, [
       "bad-request: useDeltaClient() needs a <DeltaProvider> around its component",
+      "bad-request: useSignInError() needs a <DeltaProvider> around its component",
       "bad-request: useDelta() needs a mirror, and a feed (mirror: false) has none",
     ]);
     complaints.length = 0;

@@ -117,6 +117,12 @@ async fn wrong_options_of_open_delta_are_refused() {
             "bad-request",
             "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got \"disk\"",
         ),
+        (
+            "store",
+            "'sqlite://user:password@host'",
+            "bad-request",
+            "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got a string",
+        ),
         ("fetch", "{}", "bad-request", "options.fetch must be a function"),
         ("retry", "{ attempts: 0 }", "bad-request", "options.retry.attempts must be at least 1"),
         ("retry", "{ base: -1 }", "bad-request", "options.retry.base must be a number of milliseconds"),

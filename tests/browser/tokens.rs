@@ -106,8 +106,10 @@ async fn a_token_source_that_fails_gives_a_delta_error() {
             "unauthorized",
             "{ accessToken } or { token }, got an object with access_token, expires_in",
         ),
+        ("return [a]", "unauthorized", "got an array"),
+        ("return { 'ann@contoso.example': 1, 'https://x/?code=1': 2 }", "unauthorized", "got an object"),
         (
-            "throw Object.assign(new Error('no such app'), { name: 'DeltaError', retryable: false })",
+            "throw Object.assign(new Error('no such app'), { name: 'DeltaError', code: 'unauthorized', retryable: false })",
             "unauthorized",
             "the token source failed (no such app): this is a mistake in the app's code, configuration or registration",
         ),

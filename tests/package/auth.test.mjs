@@ -189,11 +189,17 @@ test("failures are errors with a code, without the secret", async () => {
     token(start()),
     (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000,
   );
-  respond = () => ({ json: { no: "token" } });
-  await assert.rejects(token(start()), {
-    code: "unauthorized",
-    message: /returned no token, status 200: check /,
-  });
+  // A proxy or a network with a sign-in page responds instead of the authority.
+  for (const other of [{ json: { no: "token" } }, { json: "<html>" }, { status: 404, json: "<html>" }]) {
+    respond = () => other;
+    await assert.rejects(token(start()), {
+      code: "unauthorized",
+      // Another address may be behind a wrong authority.
+      retryable: other.status === undefined,
+      message:
+        /returned no token, status \d+: it is not the response of an authority; check options\.authority/,
+    });
+  }
   const nobody = clientCredentials({ ...app, authority: "http://127.0.0.1:1" });
   await assert.rejects(nobody(start()), {
     code: "network",

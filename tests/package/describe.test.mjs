@@ -81,6 +81,7 @@ test("a status is described with its times and counts", () => {
       { ...failed("offline"), lastSyncedAt, nextRoundAt: at(120) },
       "This device is offline. Last updated 5 minutes ago. Next attempt in 2 minutes.",
     ],
+    [{ phase: "following", waitReason: "offline", lastSyncedAt }, "Another tab is updating this list."],
     [{ phase: "needs-auth", lastSyncedAt }, "Please sign in again. Last updated 5 minutes ago."],
   ];
   for (const [status, words] of table) assert.equal(say(status), words);

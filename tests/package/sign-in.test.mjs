@@ -192,7 +192,8 @@ test("resume() and close() end the wait of all queries at once: no error of anot
     await until(() => errors.length === 2);
     assert.deepEqual(errors, ["interaction", undefined], end);
     await client.close();
-    assert.equal(errors.length, 2);
+    // The end of the client is told once.
+    assert.deepEqual(errors.slice(2), end === "resume" ? [undefined] : []);
   }
 });
 

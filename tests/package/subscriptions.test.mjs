@@ -357,6 +357,7 @@ test("wrong options of subscriptions() are refused at once, without their values
     [{ clientState: "" }, /options\.clientState .*1 to 128 characters, got an empty string/],
     [{ clientState: "x".repeat(129) }, /options\.clientState .*1 to 128 characters/],
     [{ resource: 7 }, /options\.resource .*1 to 1000 characters, got a number/],
+    [{ resource: "drives/b!x/foo?token=aTE09MjM2" }, /of subscriptions\(\), "drives\/b!x\/foo": poll it/],
     [
       { resource: "contacts" },
       /no notifications for options\.resource of subscriptions\(\), "contacts": poll it/,

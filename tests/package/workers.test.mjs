@@ -296,6 +296,10 @@ test("the planning refuses a state without its numbers, and invalid limits and s
       () => workers.beginRound(state, { backoff: 5 }),
       /^options.backoff is not an option of beginRound\(\): the options are now, random, backOff$/,
     ],
+    [
+      () => workers.endRound(state, { running: 1, complete: true, pause: 1, backOf: 1 }),
+      /^options.backOf is not an option of endRound\(\): the options are running, complete, pause, now$/,
+    ],
     [() => workers.continueRound(state, { base: 5 }), /^options.base is not an option of continueRound\(\)/],
     [() => workers.failRound(state, undefined, 5), /^the options of failRound\(\) must be an object/],
     [() => workers.backOffTime(undefined, 1, { cap: 5 }), /^options.cap is not an option of backOffTime\(\)/],
@@ -323,6 +327,15 @@ test("the planning refuses a state without its numbers, and invalid limits and s
     ],
   ])
     assert.throws(call, badRequest(message));
+});
+
+test("one object may have the options of all functions that plan rounds, or be null", () => {
+  const timing = { backOff: 5000, pause: 1000, spread: 60_000, now: 1_000_000 };
+  const begun = workers.beginRound(workers.requestRound(workers.NO_ROUNDS), timing);
+  const ended = workers.endRound(begun, { running: 1, complete: true, ...timing });
+  assert.equal(ended.notBefore, 1_001_000);
+  assert.ok(workers.dueAt("ann", timing) >= 1_000_000);
+  assert.ok(workers.failRound(ended, undefined, null).notBefore > 0);
 });
 
 test("the planning uses the clock and random numbers by default", () => {

@@ -6,7 +6,7 @@ import { requestsOf, waitForPendingRequests } from "../fake.mjs";
 import { crash } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
 import { freeze, goLive, leads, waitUntilResting, thaw } from "./kit.mjs";
-import { hideable, site, tab } from "./setup.mjs";
+import { context, hideable, site, tab } from "./setup.mjs";
 
 const makeWorld = () => site.fake.world({ populate: { contacts: 5 } });
 
@@ -40,6 +40,24 @@ test("of four tabs one runs the rounds, and the others show its status and annou
     ),
   );
   assert.equal(new Set(next).size, 1, "all tabs show the same next round");
+});
+
+test("without network, each of two tabs waits offline, and none follows the other", async () => {
+  const world = await makeWorld();
+  const tabs = [await tab(world), await tab(world)];
+  for (const page of tabs) await goLive(page);
+  for (const page of tabs)
+    await page.evaluate(() => {
+      window.shown = [];
+      window.query.status.subscribe(({ phase, waitReason }) => window.shown.push(waitReason ?? phase));
+    });
+  await context.setOffline(true);
+  for (const page of tabs) await until(() => page.evaluate(() => window.shown.at(-1) === "offline"));
+  await context.setOffline(false);
+  for (const page of tabs) {
+    await waitUntilResting(page);
+    assert.deepEqual(await page.evaluate(() => [...new Set(window.shown)]), ["idle", "offline"]);
+  }
 });
 
 test("when the leading tab is closed or crashes, another tab leads", async () => {

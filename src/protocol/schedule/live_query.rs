@@ -541,8 +541,11 @@ impl LiveQuery {
         self.unchanged_rounds = 0;
     }
 
+    /// The network is back: a round that has failed is repeated at once.
     pub(super) fn forget_failures(&mut self) {
-        self.failures = 0;
+        if std::mem::take(&mut self.failures) > 0 {
+            self.is_due = true;
+        }
     }
 
     pub(super) fn make_due(&mut self) {

@@ -306,6 +306,16 @@ fn without_network_no_round_is_due_until_it_is_back() {
 }
 
 #[test]
+fn when_the_network_is_back_a_failed_round_is_repeated_at_once_and_a_fresh_mirror_waits() {
+    for (end, starts) in [(failed("offline"), true), (changed(), false)] {
+        let mut harness = Harness::alone();
+        harness.end_round(end);
+        harness.step(Input::Network { is_online: false });
+        assert_eq!(has_start(&harness.step(Input::Network { is_online: true })), starts);
+    }
+}
+
+#[test]
 fn the_status_shows_that_the_network_is_lost_and_that_it_is_back() {
     let show = |actions: &[Action]| {
         actions.iter().find_map(|action| match action {
