@@ -16,7 +16,7 @@ import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
 
-/** The pause before queries continue if a subscriber of a status calls `resume()`, in milliseconds. */
+/** The pause in milliseconds if a subscriber of a status calls `resume()`. */
 const RESUME_PAUSE = 1000;
 
 /**

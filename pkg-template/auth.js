@@ -4,6 +4,7 @@
 import { DeltaError, badRequest, typeOf } from "./error.js";
 import { checkNames } from "./option-checks.js";
 import { retryTime, withoutSecrets } from "./refusal.js";
+import { isSafe, parseUrl } from "./urls.js";
 
 /**
  * The authority that issues the tokens of each cloud, by the origin of the cloud's Graph (Graph's
@@ -24,6 +25,15 @@ const DEFAULT_LIFETIME = 3600;
 const MAX_TENANTS = 1000;
 /** The maximum number of cached tokens for claims. Each claims challenge adds a token. */
 const MAX_CLAIMS = 20;
+
+/** Returns the origin of an authority, without a slash at the end. */
+function originOf(authority) {
+  const url = parseUrl(authority);
+  if (isSafe(url) && `${url.origin}/` === url.href) return url.origin;
+  throw badRequest(
+    'options.authority of clientCredentials() must be an origin such as "https://login.microsoftonline.com", without the tenant; http is allowed for loopback only',
+  );
+}
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
@@ -56,6 +66,17 @@ export function clientCredentials(options) {
         `options.${name} of clientCredentials() must be a non-empty string${name === "assertion" ? " or a function" : ""}, got ${typeOf(value)}`,
       );
   }
+  for (const [name, isValid, what] of /** @type {[string, boolean, string][]} */ ([
+    ["timeout", timeout > 0 && timeout < Infinity, "a positive number of milliseconds"],
+    ["fetch", typeof fetch === "function", "a function"],
+    ["cache", typeof cache?.get === "function" && typeof cache.set === "function", "a Map"],
+  ])) {
+    if (!isValid)
+      throw badRequest(
+        `options.${name} of clientCredentials() must be ${what}, got ${typeOf(options[name])}`,
+      );
+  }
+  const root = authority === undefined ? undefined : originOf(authority);
   if (tenant.includes("/"))
     throw badRequest(
       "options.tenant of clientCredentials() must be the id or a domain of the tenant, such as contoso.onmicrosoft.com, got a URL or a path; another authority is options.authority",
@@ -66,8 +87,8 @@ export function clientCredentials(options) {
   const returned = new Map();
 
   async function request(scope, claims) {
-    const root = authority ?? AUTHORITIES[scope.replace(/\/\.default$/, "")];
-    if (!root) throw badRequest(`the authority for ${scope} is not known; set options.authority`);
+    const issuer = root ?? AUTHORITIES[scope.replace(/\/\.default$/, "")];
+    if (!issuer) throw badRequest(`the authority for ${scope} is not known; set options.authority`);
     const body = new URLSearchParams({ grant_type: "client_credentials", client_id: clientId, scope });
     if (claims) body.set("claims", claims);
     const controller = new AbortController();
@@ -97,10 +118,10 @@ export function clientCredentials(options) {
           typeof assertion === "function" ? await Promise.race([timedOut, assertion()]) : assertion,
         );
       }
-      waitingFor = root;
+      waitingFor = issuer;
       response = await Promise.race([
         timedOut,
-        fetch(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, {
+        fetch(`${issuer}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, {
           method: "POST",
           body,
           redirect: "manual",
@@ -109,8 +130,8 @@ export function clientCredentials(options) {
       ]);
       json = await Promise.race([timedOut, response.json().catch(() => undefined)]);
     } catch (cause) {
-      if (waitingFor !== root || cause instanceof DeltaError) throw cause;
-      throw new DeltaError(`${root} did not respond; the next round continues at the same page`, {
+      if (waitingFor !== issuer || cause instanceof DeltaError) throw cause;
+      throw new DeltaError(`${issuer} did not respond; the next round continues at the same page`, {
         code: "network",
         retryable: true,
         cause,
@@ -125,7 +146,7 @@ export function clientCredentials(options) {
       return { accessToken, expiresOn: new Date(Date.now() + lifetime) };
     }
     const { status } = response;
-    // Another response is not one of an authority, but of a proxy or of a network with a sign-in page.
+    // Any other response is that of a proxy, or of a network with a sign-in page.
     const isOfAuthority = typeof json?.error === "string";
     const retryable = status === 429 || status === 408 || status >= 500 || (response.ok && !isOfAuthority);
     // The first line of the description is the reason; the others are ids and times.
@@ -139,7 +160,7 @@ export function clientCredentials(options) {
         ? "try again later"
         : "check the tenant, the client id, its secret or assertion, and its consent";
     const retryAt = retryTime(response.headers.get("retry-after"));
-    throw new DeltaError(`${root} returned no token, status ${status}: ${advice}${reason}`, {
+    throw new DeltaError(`${issuer} returned no token, status ${status}: ${advice}${reason}`, {
       code: "unauthorized",
       status,
       retryable,

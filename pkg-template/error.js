@@ -29,9 +29,12 @@ export function typeOf(value) {
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
-/** The error of a hook or an adapter that got a feed. */
-export const needsMirror = (name) =>
-  badRequest(`${name}() needs a mirror, and a feed (mirror: false) has none`);
+/** Checks the query of a hook or an adapter. */
+export function checkQuery(query, owner) {
+  if (typeof query?.status?.subscribe !== "function")
+    throw badRequest(`${owner} needs a query, such as client.orgContacts(), got ${typeOf(query)}`);
+  if (!query.view) throw badRequest(`${owner} needs a mirror, and a feed (mirror: false) has none`);
+}
 
 export const closed = () =>
   new DeltaError(

@@ -35,6 +35,10 @@ const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperC
 const renamed = (object, rename) =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
 
+function checkId(call, id) {
+  if (typeof id !== "string" || !id) throw new TypeError(`${call}() needs the id of an item, got ${id}`);
+}
+
 /** @implements {FakeGraphType} */
 class FakeGraph {
   #fake;
@@ -82,14 +86,17 @@ class FakeGraph {
   }
 
   edit(collection, id, patch) {
+    checkId("edit", id);
     this.#edit("edit", collection, { id, ...(patch && { patch }) });
   }
 
   remove(collection, id, { soft = false } = {}) {
+    checkId("remove", id);
     this.#edit(soft ? "soft-remove" : "remove", collection, { id });
   }
 
   restore(collection, id) {
+    checkId("restore", id);
     this.#edit("restore", collection, { id });
   }
 

@@ -8,6 +8,7 @@ import { checkClassNames, readFunction, readName, readNamespace, readNumber } fr
 import { DAY, redact } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
+import { rootOf } from "./urls.js";
 
 /**
  * @typedef {import("./mailbox-list.js").MailboxState & {
@@ -56,6 +57,7 @@ export class MailboxObject extends DurableObject {
     for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
     readNamespace(options, "budget", OWNER, true);
     checkClassNames(options, OPTIONS, OWNER);
+    rootOf(options, OWNER);
     const { secret, subscription, sharesLimit, budget } = options;
     if (subscription && !(typeof secret === "string" && secret.length >= 32))
       throw badRequest(

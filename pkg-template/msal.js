@@ -1,5 +1,5 @@
 // @ts-check
-import { DeltaError } from "./error.js";
+import { DeltaError, badRequest, typeOf } from "./error.js";
 
 /**
  * Tokens are not cached here: MSAL's own cache renews one before it expires.
@@ -13,6 +13,15 @@ export function fromMsal(client, request) {
       { code: "account" },
     );
   }
+  if (typeof client?.acquireTokenSilent !== "function")
+    throw badRequest(
+      `the client of fromMsal() must be an initialized PublicClientApplication, got ${typeOf(client)}`,
+    );
+  const { scopes } = request;
+  if (scopes !== undefined && !(Array.isArray(scopes) && scopes.length))
+    throw badRequest(
+      `request.scopes of fromMsal() must be an array such as ["Calendars.Read"], got ${typeOf(scopes)}`,
+    );
   /** @param {import("./tokens.js").TokenRequest} request */
   const source = async ({ reason, claims }) => {
     const { accessToken, expiresOn } = await client.acquireTokenSilent({

@@ -1,6 +1,6 @@
 // @ts-check
 // Computes when to try again after a failure.
-import { checkTiming } from "./option-checks.js";
+import { checkNames } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
@@ -12,7 +12,7 @@ const LONG_WAIT_FACTOR = 64;
 
 /** @type {typeof import("./notifications.js").nextAlarm} */
 export function nextAlarm(error, attempts, options) {
-  checkTiming(options, ["now", "random", "base", "cap"], "nextAlarm()");
+  checkNames(options ?? undefined, ["now", "random", "base", "cap"], "nextAlarm()");
   const { now = Date.now(), random = Math.random(), base = 5000, cap = 30 * MINUTE } = options ?? {};
   // Reads properties instead of checking the class: the error may come from another realm, or
   // through a call of another Durable Object.

@@ -25,6 +25,8 @@ const MAX_CLIENT_STATE = 128;
 export async function handleNotification(request, options) {
   checkNames(options, ["clientState"], "handleNotification()");
   const expected = readClientState(options?.clientState);
+  if (typeof request?.headers?.get !== "function")
+    throw badRequest(`handleNotification() needs a Request of the Fetch API, got ${typeOf(request)}`);
   if (request.method !== "POST") return respond(405, null, { allow: "POST" });
   // The validation token is decoded once, by searchParams, and returned as plain text, because it
   // can contain HTML.

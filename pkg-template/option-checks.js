@@ -48,7 +48,7 @@ export function readNamespace(options, name, owner, isOptional = false) {
   if (typeof value?.getByName === "function" && !isStub) return value;
   if (isOptional && value === undefined) return value;
   throw badRequest(
-    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.MAILBOXES, got ${isStub ? "a stub" : typeOf(value)}`,
+    `options.${name} of ${owner} must be a binding of Durable Objects, such as env.${name.toUpperCase()}, got ${isStub ? "a stub" : typeOf(value)}`,
   );
 }
 
@@ -58,10 +58,10 @@ const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff sp
 /** Refuses names of options that are not in `SHARED` and not in `names`, those of `owner` alone. */
 export const checkClassNames = (options, names, owner) => checkNames(options, [...names, ...SHARED], owner);
 
-/** The options of the functions that plan rounds. An app may have one object for several of them. */
+/** The options of the functions that plan rounds, which may get the same object. */
 const TIMING = "now random backOff pause spread waitsForPermit".split(" ");
 
-/** Refuses names of options that no function has that plans rounds. `names` are those of `owner`. */
+/** Refuses names of options that no planning function has. `names` are those of `owner`. */
 export function checkTiming(options, names, owner) {
   if (options === undefined || options === null) return;
   const others = TIMING.filter((name) => !names.includes(name) && Object.hasOwn(options, name));

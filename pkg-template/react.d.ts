@@ -74,8 +74,9 @@ export interface UseDeltaResult<T> {
   synced: boolean;
   /** The number of items without `limit`. */
   total: number;
+  /** The status of the query; `failed` if the list cannot be read, or `where` or `orderBy` throws. */
   status: QueryStatus;
-  /** The error of the last read of the store, or the one in `status`. */
+  /** The error in `status`. */
   error?: DeltaError | undefined;
   /**
    * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.

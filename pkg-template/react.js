@@ -2,8 +2,9 @@
 "use client";
 // Hooks for React. While React renders, they create nothing that needs a clean-up.
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
-import { badRequest, needsMirror, report } from "./error.js";
+import { badRequest, checkQuery, report } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
+import { listStatus } from "./list-status.js";
 import { Value } from "./readable.js";
 
 const noop = () => undefined;
@@ -73,9 +74,9 @@ function roundsOf(query, signal) {
 
 /** @type {typeof import("./react.js").useDelta} */
 export function useDelta(query, { live = true, ...options } = {}, deps = []) {
+  if (query) checkQuery(query, "useDelta()");
   // Query objects with the same key may differ between renders, but share `subscribe`.
   const first = useMemo(() => query, [query?.status.subscribe]);
-  if (first && !first.view) throw needsMirror("useDelta");
   const view = useMemo(() => first?.view(options), [first, JSON.stringify(options), ...deps]);
   const { get = () => EMPTY, subscribe = neverChanges } = view ?? {};
   const state = useSyncExternalStore(subscribe, get, () => EMPTY);
@@ -90,6 +91,8 @@ export function useDelta(query, { live = true, ...options } = {}, deps = []) {
       handle.stop();
     };
   }, [rounds, JSON.stringify(live)]);
-  const error = state.error ?? status.error;
-  return useMemo(() => ({ ...state, status, error, syncNow: rounds.syncNow }), [state, status, rounds]);
+  return useMemo(() => {
+    const shown = listStatus(status, state.error);
+    return { ...state, status: shown, error: shown.error ?? state.error, syncNow: rounds.syncNow };
+  }, [state, status, rounds]);
 }

@@ -4,6 +4,7 @@
 import { DeltaError, badRequest, typeOf } from "./error.js";
 import { checkNames } from "./option-checks.js";
 import { redact, retryTime, withoutSecrets } from "./refusal.js";
+import { parseUrl, rootOf } from "./urls.js";
 
 const MINUTE = 60_000;
 /** Subtracted from the longest lifetime, because clocks differ. */
@@ -27,13 +28,6 @@ const KINDS = [
   [4320, "created,updated,deleted", "teams/*/channels/*/messages chats/*/messages"],
   [4230, "created,updated,deleted", "~/todo/lists/*/tasks"],
 ];
-/** The roots of the clouds (Graph's page "National cloud deployments"). */
-const CLOUDS = {
-  global: "https://graph.microsoft.com/v1.0",
-  usgov: "https://graph.microsoft.us/v1.0",
-  "usgov-dod": "https://dod-graph.microsoft.us/v1.0",
-  china: "https://microsoftgraph.chinacloudapi.cn/v1.0",
-};
 const OPTIONS =
   "token resource notificationUrl lifecycleNotificationUrl clientState changeType lifetime cloud endpoint timeout fetch".split(
     " ",
@@ -60,7 +54,7 @@ export function subscriptionLimits(resource) {
 export function subscriptions(options) {
   checkNames(options, OPTIONS, "subscriptions()");
   const { token, resource, clientState, timeout = 30_000, fetch = globalThis.fetch } = options ?? {};
-  const root = rootOf(options);
+  const root = rootOf(options, "subscriptions()");
   const url = readUrl(options, "notificationUrl");
   const lifecycleUrl = options.lifecycleNotificationUrl ? readUrl(options, "lifecycleNotificationUrl") : url;
   if (typeof token !== "function" && typeof (/** @type {any} */ (token)?.getToken) !== "function")
@@ -72,6 +66,27 @@ export function subscriptions(options) {
     if (typeof value !== "string" || !value || value.length > longest)
       throw badRequest(
         `options.${name} of subscriptions() must be a string of 1 to ${longest} characters, got ${typeOf(value)}`,
+      );
+  }
+  for (const [
+    name,
+    value,
+    isValid,
+    what,
+  ] of /** @type {[string, unknown, (value: any) => boolean, string][]} */ ([
+    ["timeout", timeout, (ms) => ms > 0 && ms < Infinity, "a positive number of milliseconds"],
+    ["lifetime", options.lifetime ?? 1, (ms) => ms > 0 && ms < Infinity, "a positive number of milliseconds"],
+    [
+      "changeType",
+      options.changeType ?? "updated",
+      (text) => typeof text === "string" && text !== "",
+      'a string such as "created,updated,deleted"',
+    ],
+    ["fetch", fetch, (value) => typeof value === "function", "a function"],
+  ])) {
+    if (!isValid(value))
+      throw badRequest(
+        `options.${name} of subscriptions() must be ${what}, got ${typeof value === "number" ? value : typeOf(value)}`,
       );
   }
   if (/\/delta(\(.*\))?$/i.test(resource))
@@ -206,35 +221,12 @@ export function subscriptions(options) {
   };
 }
 
-/** Returns the origin and the URL of Graph's root, without a slash at the end. */
-function rootOf(options) {
-  const { cloud = "global", endpoint } = options ?? {};
-  const text = endpoint ?? (Object.hasOwn(CLOUDS, cloud) ? CLOUDS[cloud] : undefined);
-  const url = parseUrl(text);
-  const isSafe =
-    url?.protocol === "https:" ||
-    (url?.protocol === "http:" && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname));
-  if (!isSafe || url.username || url.password || url.search || url.hash)
-    throw badRequest(
-      'options.cloud of subscriptions() must be the name of a cloud, or options.endpoint a root such as "https://graph.microsoft.com/v1.0"; http is allowed for loopback only',
-    );
-  return { origin: url.origin, href: url.href.replace(/\/+$/, "") };
-}
-
 /** Returns the URL at which Graph calls this Worker. Graph requires https. */
 function readUrl(options, name) {
   const text = options?.[name];
   if (parseUrl(text)?.protocol !== "https:")
     throw badRequest(`options.${name} of subscriptions() must be an https URL, got ${typeOf(text)}`);
   return text;
-}
-
-function parseUrl(text) {
-  try {
-    return new URL(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether a response comes from Graph. The caller's own `fetch` may follow redirects. */

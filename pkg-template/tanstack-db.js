@@ -2,11 +2,11 @@
 // The items of a query as a collection of TanStack DB.
 /** @import { ViewState } from "deltalink" */
 
-import { needsMirror } from "./error.js";
+import { checkQuery } from "./error.js";
 
 /** @type {typeof import("./tanstack-db.js").deltaCollectionOptions} */
 export function deltaCollectionOptions({ query, live = true, occurrences, ...options }) {
-  if (!query.view) throw needsMirror("deltaCollectionOptions");
+  checkQuery(query, "options.query of deltaCollectionOptions()");
   return {
     id: `deltalink | ${query.key}`,
     ...options,
@@ -18,7 +18,8 @@ export function deltaCollectionOptions({ query, live = true, occurrences, ...opt
         let rows = new Map();
         /** @param {ViewState<any>} state */
         const update = ({ items, ready, error }) => {
-          if (ready) {
+          // A closed client has no rows: those of an account that has signed out are removed.
+          if (ready || error?.code === "closed") {
             const before = rows;
             rows = new Map(items.map((item) => [item.id, item]));
             begin();

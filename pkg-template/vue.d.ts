@@ -20,8 +20,9 @@ export interface UseDeltaResult<T> {
   synced: ComputedRef<boolean>;
   /** The number of items without `limit`. */
   total: ComputedRef<number>;
+  /** The status of the query; `failed` if the list cannot be read, or `where` or `orderBy` throws. */
   status: ComputedRef<QueryStatus>;
-  /** The error of the last read of the store, or the one in `status`. */
+  /** The error in `status`. */
   error: ComputedRef<DeltaError | undefined>;
   /**
    * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.

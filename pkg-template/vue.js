@@ -1,8 +1,9 @@
 // @ts-check
 // Composables for Vue.
 import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
-import { needsMirror } from "./error.js";
+import { checkQuery } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
+import { listStatus } from "./list-status.js";
 
 /** @type {typeof import("./vue.js").useDelta} */
 export function useDelta(query, options) {
@@ -22,8 +23,8 @@ export function useDelta(query, options) {
     stop();
     [state.value, status.value] = [EMPTY, NEW];
     // A server renders an empty list, and starts nothing.
+    if (next) checkQuery(next, "useDelta()");
     if (!next || typeof document === "undefined") return;
-    if (!next.view) throw needsMirror("useDelta");
     current = next;
     stops = [
       next.view(rest).subscribe((value) => (state.value = value)),
@@ -37,13 +38,14 @@ export function useDelta(query, options) {
   watch([() => toValue(query)?.status.subscribe, () => toValue(options)], start, { immediate: true });
   onScopeDispose(stop);
 
+  const shown = computed(() => listStatus(status.value, state.value.error));
   return {
     items: computed(() => state.value.items),
     ready: computed(() => state.value.ready),
     synced: computed(() => state.value.synced),
     total: computed(() => state.value.total),
-    status: computed(() => status.value),
-    error: computed(() => state.value.error ?? status.value.error),
+    status: shown,
+    error: computed(() => shown.value.error ?? state.value.error),
     // `status` shows the error.
     syncNow: async () => void (await (handle ? handle.syncNow() : current?.sync())?.catch(() => {})),
   };

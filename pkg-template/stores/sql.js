@@ -7,6 +7,7 @@
 // some functions of SQLite end a string at a NUL, and the quotes distinguish an id from ''.
 
 /** @import { DeltaStore } from "../store.js" */
+import { badRequest, typeOf } from "../error.js";
 
 const SCHEMA =
   "create table if not exists deltalink (key text not null, id text not null, part integer not null, value text not null, revision text, primary key (key, id, part)) without rowid";
@@ -22,6 +23,12 @@ const PART = 2e5;
 const LIST = 6e5;
 
 const quoted = JSON.stringify;
+
+/** Checks the argument of a store. `owner` says what it takes. */
+export function checkBinding(binding, methods, owner) {
+  if (methods.every((name) => typeof binding?.[name] === "function")) return;
+  throw badRequest(`${owner}, got ${typeOf(binding)}`);
+}
 
 /** @implements {DeltaStore} */
 export class SqlStore {

@@ -15,8 +15,8 @@
 //! 4. The interval is `every` again after a change, a call of `syncNow()`, focus, a tab that
 //!    becomes visible or is no longer frozen, a new tab, and when the network is back.
 //! 5. After a failure the interval is at least `every`, doubled with each consecutive failure, up
-//!    to 15 minutes or `every`. A throttled query waits until Graph allows the next request. When the
-//!    network is back, a failed round is repeated at once.
+//!    to 15 minutes or `every`. A throttled query waits until Graph allows the next request. A
+//!    failed round is repeated at once when the network is back.
 //! 6. No round is due while the host has no network, nor after the user was asked to sign in, until
 //!    the sign-in. `syncNow()` starts a round even then.
 //! 7. A tab runs at most 4 rounds at once, and starts at most 60 in a minute. The round that has

@@ -181,6 +181,19 @@ inPage("TanStack DB: a ghost is deleted, and cleanup() ends the live query", asy
   await page.waitForFunction(() => window.query.status.get().nextRoundAt === undefined);
 });
 
+inPage("TanStack DB: after a sign-out a collection has no rows", async (page) => {
+  await page.evaluate(async () => {
+    const { createCollection, deltaCollectionOptions } = window;
+    const { client } = await window.open({ names: ["Ada", "Kim"] });
+    const contacts = createCollection(deltaCollectionOptions({ query: client.orgContacts() }));
+    contacts.subscribeChanges(() => {});
+    Object.assign(window, { client, contacts });
+  });
+  await page.waitForFunction(() => window.contacts.size === 2);
+  await page.evaluate(() => window.client.forget());
+  await page.waitForFunction(() => window.contacts.size === 0);
+});
+
 inPage("TanStack DB: a collection without network is ready with the stored items", async (page) => {
   const names = await page.evaluate(async () => {
     const { createCollection, deltaCollectionOptions } = window;

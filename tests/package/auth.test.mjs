@@ -220,6 +220,15 @@ test("invalid options are refused at once", () => {
       { ...app, secret: undefined, assertion: 7 },
       /^options\.assertion of clientCredentials\(\) must be a non-empty string or a function, got a number$/,
     ],
+    [{ ...app, cache: {} }, /^options\.cache of clientCredentials\(\) must be a Map, got an object$/],
+    [{ ...app, fetch: 5 }, /^options\.fetch .* must be a function, got a number$/],
+    [
+      { ...app, timeout: "30s" },
+      /^options\.timeout .* must be a positive number of milliseconds, got a string$/,
+    ],
+    [{ ...app, authority: "login" }, /^options\.authority .* must be an origin such as "https:/],
+    [{ ...app, authority: "http://login.example" }, /http is allowed for loopback only$/],
+    [{ ...app, authority: "https://login.example/contoso" }, /, without the tenant; /],
     [
       { ...app, tenant: "https://login.microsoftonline.com/contoso" },
       /^options\.tenant of clientCredentials\(\) must be the id or a domain of the tenant, .* got a URL/,

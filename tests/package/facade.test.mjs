@@ -476,6 +476,20 @@ test("fromMsal without a signed-in user throws the code account", () => {
   });
 });
 
+test("fromMsal() refuses a client that is not MSAL's, and scopes that are no array", () => {
+  const account = { homeAccountId: "alex" };
+  assert.throws(() => fromMsal(Promise.resolve({}), { account, scopes: ["User.Read"] }), {
+    code: "bad-request",
+    message: "the client of fromMsal() must be an initialized PublicClientApplication, got a Promise",
+  });
+  for (const scopes of ["User.Read", []])
+    assert.throws(() => fromMsal({ acquireTokenSilent() {} }, { account, scopes }), {
+      code: "bad-request",
+      message:
+        /^request\.scopes of fromMsal\(\) must be an array such as \["Calendars\.Read"\], got (a string|an array)$/,
+    });
+});
+
 test("init() can be called before openDelta() and repeatedly", async () => {
   await Promise.all([init(), init()]);
   await init();

@@ -165,6 +165,13 @@ test("a wrong option is an error that does not contain the client state", async 
   }
 });
 
+test("a request of another kind, such as Node's, is refused", async () => {
+  await assert.rejects(handleNotification({ method: "POST", headers: {}, url: "/" }, { clientState: "s" }), {
+    code: "bad-request",
+    message: "handleNotification() needs a Request of the Fetch API, got an object",
+  });
+});
+
 test("a misspelled option is refused", async () => {
   await assert.rejects(handleNotification(post("{}"), { clientState: "s", secret: "s" }), {
     code: "bad-request",

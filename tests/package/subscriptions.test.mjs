@@ -363,7 +363,14 @@ test("wrong options of subscriptions() are refused at once, without their values
       /no notifications for options\.resource of subscriptions\(\), "contacts": poll it/,
     ],
     [{ resource: "devices", lifetime: DAY }, /options\.changeType/],
-    [{ lifetime: -1 }, /options\.lifetime/],
+    [{ lifetime: -1 }, /^options\.lifetime .* must be a positive number of milliseconds, got -1$/],
+    [{ lifetime: "1d" }, /^options\.lifetime .*, got a string$/],
+    [{ timeout: "x" }, /^options\.timeout .* must be a positive number of milliseconds, got a string$/],
+    [{ changeType: ["updated"] }, /^options\.changeType .* must be a string such as .*, got an array$/],
+    [{ fetch: 5 }, /^options\.fetch of subscriptions\(\) must be a function, got 5$/],
+    [{ cloud: "germany", endpoint: undefined }, /^options\.cloud .* must be one of global, usgov, /],
+    [{ endpoint: "graph" }, /^options\.endpoint of subscriptions\(\) must be a root such as/],
+    [{ endpoint: "https://graph.microsoft.us/v1.0", cloud: "usgov" }, /exclude each other$/],
     [{ notificationURL: "x" }, /^options\.notificationURL is not an option of subscriptions\(\)/],
   ])
     assert.throws(() => subscriptionsWith(changes), { code: "bad-request", message });

@@ -279,6 +279,8 @@ test("an unknown name is refused at the call", async () => {
     /no property calender: it has user, calendar, /,
   );
   assert.throws(() => graph.add("cars"), /no collection "cars": the collections are events, contacts, /);
+  for (const call of ["edit", "remove", "restore"])
+    assert.throws(() => graph[call]("users", undefined), /needs the id of an item, got undefined$/);
   assert.throws(() => graph.remove("users", "nobody"), /there is no nobody in users/);
   assert.throws(() => graph.items("cars"), /no collection "cars"/);
 });

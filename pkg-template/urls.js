@@ -1,0 +1,41 @@
+// @ts-check
+// Checks the URLs to which a token or a secret is sent.
+import { badRequest } from "./error.js";
+
+/** The roots of the clouds (Graph's page "National cloud deployments"). */
+const CLOUDS = {
+  global: "https://graph.microsoft.com/v1.0",
+  usgov: "https://graph.microsoft.us/v1.0",
+  "usgov-dod": "https://dod-graph.microsoft.us/v1.0",
+  china: "https://microsoftgraph.chinacloudapi.cn/v1.0",
+};
+
+/** Parses a URL. Returns undefined if it is none. */
+export function parseUrl(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a secret may be sent to a URL: by https, or by http on this machine. */
+export const isSafe = (url) =>
+  url?.protocol === "https:" ||
+  (url?.protocol === "http:" && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname));
+
+/** Returns the origin and the URL of Graph's root, without a slash at the end. */
+export function rootOf(options, owner) {
+  const { cloud, endpoint } = options ?? {};
+  if (cloud !== undefined && endpoint !== undefined)
+    throw badRequest(`options.cloud and options.endpoint of ${owner} exclude each other`);
+  const name = cloud ?? "global";
+  if (endpoint === undefined && !Object.hasOwn(CLOUDS, name))
+    throw badRequest(`options.cloud of ${owner} must be one of ${Object.keys(CLOUDS).join(", ")}`);
+  const url = parseUrl(endpoint ?? CLOUDS[name]);
+  if (!isSafe(url) || url.username || url.password || url.search || url.hash)
+    throw badRequest(
+      `options.endpoint of ${owner} must be a root such as "https://graph.microsoft.com/v1.0"; http is allowed for loopback only`,
+    );
+  return { origin: url.origin, href: url.href.replace(/\/+$/, "") };
+}
