@@ -74,7 +74,7 @@ export interface UseDeltaResult<T> {
   synced: boolean;
   /** The number of items without `limit`. */
   total: number;
-  /** The status of the query; `failed` if the list cannot be read, or `where` or `orderBy` throws. */
+  /** The status of the query; `failed` if the list has an error of its own: see `ViewState`. */
   status: QueryStatus;
   /** The error in `status`. */
   error?: DeltaError | undefined;

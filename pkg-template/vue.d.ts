@@ -20,7 +20,7 @@ export interface UseDeltaResult<T> {
   synced: ComputedRef<boolean>;
   /** The number of items without `limit`. */
   total: ComputedRef<number>;
-  /** The status of the query; `failed` if the list cannot be read, or `where` or `orderBy` throws. */
+  /** The status of the query; `failed` if the list has an error of its own: see `ViewState`. */
   status: ComputedRef<QueryStatus>;
   /** The error in `status`. */
   error: ComputedRef<DeltaError | undefined>;

@@ -9,7 +9,7 @@ import { build } from "esbuild";
 
 const KB = 1024;
 /** The budgets, in gzipped bytes. */
-const [WASM, FACADE, WORKER] = [235 * KB, 21 * KB, 256 * KB];
+const [WASM, FACADE, WORKER] = [236 * KB, 21 * KB, 256 * KB];
 const pathOf = (path) => new URL(`../${path}`, import.meta.url).pathname;
 const FIGURES = pathOf("scripts/sizes.json");
 const accepted = JSON.parse(await readFile(FIGURES, "utf8").catch(() => "{}"));
@@ -72,10 +72,10 @@ addFile(
   await readFile(pathOf("dist/package/fake-graph-inline.js")),
 );
 addFile("deltalink/msal", await entry("msal.js"), KB);
-addFile("deltalink/auth", await entry("auth.js"), 2.5 * KB);
+addFile("deltalink/auth", await entry("auth.js"), 3 * KB);
 addFile("deltalink/calendar", await entry("calendar.js"), 3 * KB);
 addFile("deltalink/describe", await entry("describe.js"), 2.5 * KB);
-addFile("deltalink/notifications", await entry("notifications.js"), 5 * KB);
+addFile("deltalink/notifications", await entry("notifications.js"), 5.5 * KB);
 addFile("deltalink/workers", await entry("workers.js"), 5.5 * KB);
 // Without the client, which a Worker loads anyway.
 addFile(
@@ -90,7 +90,7 @@ for (const [name, framework] of [
 ])
   addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), 1.5 * KB);
 for (const store of ["durable-object", "d1"])
-  addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
+  addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 2 * KB);
 const upload = await bundle(worker, {
   loader: { ".wasm": "copy" },
   conditions: ["workerd", "worker", "browser"],
