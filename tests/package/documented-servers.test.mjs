@@ -70,26 +70,29 @@ test("the server of docs/storage.md serves the stored rows, and ends on SIGTERM"
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
-test("the server of docs/testing.md serves one fake Graph to several processes", async () => {
+test("the server of docs/testing.md serves one fake Graph to several processes, and replaces refused tokens", async () => {
   const port = await freePort();
-  start("graph", blockOf("testing.md", "createServer("), port);
+  const revoke = 'process.on("SIGUSR2", () => { graph.revokeTokens(); console.log("revoked"); });';
+  const graph = start("graph", blockOf("testing.md", "createServer(") + revoke, port);
   const isUp = () =>
-    fetch(`http://localhost:${port}/token`).then(
+    fetch(`http://localhost:${port}/token?reason=start`).then(
       ({ ok }) => ok,
       () => false,
     );
   await until(isUp);
   const code = blockOf("testing.md", "development.json").replaceAll("localhost:4711", `localhost:${port}`);
   const store = blockOf("storage.md", "function fileStore(");
-  for (const [kind, added] of [
-    ["full", 25],
-    ["incremental", 0],
-  ]) {
+  const runClient = async (kind, added) => {
     const child = start("client", store + code, port);
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     assert.deepEqual(await once(child, "exit"), [0, null]);
     assert.match(output, new RegExp(`kind: '${kind}'`));
     assert.match(output, new RegExp(`added: ${added},`));
-  }
+  };
+  await runClient("full", 25);
+  await runClient("incremental", 0);
+  graph.kill("SIGUSR2");
+  await once(graph.stdout, "data");
+  await runClient("incremental", 0);
 });
