@@ -25,7 +25,6 @@ declare global {
   function askTheUser(claims?: string): void;
   function test(name: string, run: () => Promise<void>): void;
   function openMyStore(): Promise<_Store>;
-  function fileStore(path: string): _Store;
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
   function getToken(): Promise<string>;
@@ -84,6 +83,9 @@ blocks.forEach(([, extension, , code], index) => {
       : "";
   writeFileSync(`${folder}/block-${index + 1}.${extension}`, `${open}${error}${weeks}${code}export {};\n`);
 });
+// The block of docs/storage.md that others import.
+const [, , , fileStore] = blocks.find(([, , , code]) => code.startsWith("// file-store.ts\n"));
+writeFileSync(`${folder}/file-store.ts`, fileStore);
 writeFileSync(`${folder}/around.d.ts`, around);
 // The part of Cloudflare's types that the blocks use.
 writeFileSync(

@@ -10,6 +10,8 @@ import { blockOf } from "./documented.mjs";
 
 const folder = new URL("../node_modules/.docs-servers/", import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
+writeFileSync(`${folder}package.json`, '{ "type": "module" }');
+writeFileSync(`${folder}file-store.js`, blockOf("storage.md", "function fileStore("));
 after(() => rmSync(folder, { recursive: true }));
 
 /** Replaces the service for the server of docs/storage.md: a fake Graph with seven recordings. */
@@ -52,12 +54,8 @@ async function freePort() {
 
 test("the server of docs/storage.md serves the stored rows, and ends on SIGTERM", async () => {
   const port = await freePort();
-  const store = blockOf("storage.md", "function fileStore(");
   writeFileSync(`${folder}service.mjs`, SERVICE);
-  const child = start("server", store + blockOf("storage.md", "createServer("), port, [
-    "--import",
-    "./service.mjs",
-  ]);
+  const child = start("server", blockOf("storage.md", "createServer("), port, ["--import", "./service.mjs"]);
   child.stdout.resume();
   const rows = () =>
     fetch(`http://localhost:${port}/`).then(
@@ -81,9 +79,8 @@ test("the server of docs/testing.md serves one fake Graph to several processes, 
     );
   await until(isUp);
   const code = blockOf("testing.md", "development.json").replaceAll("localhost:4711", `localhost:${port}`);
-  const store = blockOf("storage.md", "function fileStore(");
   const runClient = async (kind, added) => {
-    const child = start("client", store + code, port);
+    const child = start("client", code, port);
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     assert.deepEqual(await once(child, "exit"), [0, null]);
