@@ -1,6 +1,6 @@
 // The service worker of docs/hosts.md, from the text of the page, in a browser: an app without a
-// network starts with its mirror, and no response of Graph is cached. The list of files is written by
-// hand, or by the script of the page after a build of Vite.
+// network starts with its mirror, and no response of Graph is cached. The list of files is that of
+// the page, or the one that its script writes after a build of Vite.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
