@@ -25,7 +25,6 @@ declare global {
   function askTheUser(claims?: string): void;
   function test(name: string, run: () => Promise<void>): void;
   function openMyStore(): Promise<_Store>;
-  function fileStore(path: string): _Store;
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
   function getToken(): Promise<string>;
@@ -67,7 +66,7 @@ rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 /** The blocks of all documents: `[, extension, mark, code]`. */
 const blocks = documents.flatMap((document) => [
-  ...readFileSync(`${root}${document}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms),
+  ...readFileSync(`${root}${document}`, "utf8").matchAll(/^ *```(tsx?)( run)?\n(.*?)^ *```$/gms),
 ]);
 if (blocks.length < 40) throw new Error(`only ${blocks.length} TypeScript blocks were found`);
 blocks.forEach(([, extension, , code], index) => {
@@ -84,6 +83,11 @@ blocks.forEach(([, extension, , code], index) => {
       : "";
   writeFileSync(`${folder}/block-${index + 1}.${extension}`, `${open}${error}${weeks}${code}export {};\n`);
 });
+// Other blocks import those that begin with the name of a file.
+for (const [, , , code] of blocks) {
+  const name = code.match(/^\/\/ ([\w-]+\.tsx?)\n/)?.[1];
+  if (name) writeFileSync(`${folder}/${name}`, code);
+}
 writeFileSync(`${folder}/around.d.ts`, around);
 // The part of Cloudflare's types that the blocks use.
 writeFileSync(
@@ -131,6 +135,14 @@ declare module "@angular/core/rxjs-interop" { function toSignal<T>(source: impor
 writeFileSync(
   `${folder}/recipes.d.ts`,
   `declare module "@microsoft/teams-js" { const app: { initialize(): Promise<void> } }
+declare module "@testing-library/react" {
+  function render(element: import("react").ReactElement): { unmount(): void };
+  const screen: { findByText(text: string): Promise<HTMLElement>; getAllByRole(role: string): HTMLElement[] };
+}
+declare module "vitest" {
+  function expect(value: unknown): { toHaveLength(length: number): void };
+  function test(name: string, run: () => Promise<void>): void;
+}
 declare module "@microsoft/sp-http" { interface AadTokenProvider { getToken(resource: string, useCachedToken?: boolean): Promise<string> } }
 declare module "@microsoft/mgt-element" { const Providers: { globalProvider: { getAccessToken(options: { scopes: string[] }): Promise<string>; getActiveAccount?(): { id: string } | undefined } } }
 declare module "@azure/identity" { class InteractiveBrowserCredential { constructor(options: { clientId: string; tenantId: string }); getToken(scopes: string | string[]): Promise<{ token: string; expiresOnTimestamp: number }> } }`,

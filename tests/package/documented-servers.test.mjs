@@ -10,6 +10,8 @@ import { blockOf } from "./documented.mjs";
 
 const folder = new URL("../node_modules/.docs-servers/", import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
+writeFileSync(`${folder}package.json`, '{ "type": "module" }');
+writeFileSync(`${folder}file-store.js`, blockOf("storage.md", "function fileStore("));
 after(() => rmSync(folder, { recursive: true }));
 
 /** Replaces the service for the server of docs/storage.md: a fake Graph with seven recordings. */
@@ -52,12 +54,8 @@ async function freePort() {
 
 test("the server of docs/storage.md serves the stored rows, and ends on SIGTERM", async () => {
   const port = await freePort();
-  const store = blockOf("storage.md", "function fileStore(");
   writeFileSync(`${folder}service.mjs`, SERVICE);
-  const child = start("server", store + blockOf("storage.md", "createServer("), port, [
-    "--import",
-    "./service.mjs",
-  ]);
+  const child = start("server", blockOf("storage.md", "createServer("), port, ["--import", "./service.mjs"]);
   child.stdout.resume();
   const rows = () =>
     fetch(`http://localhost:${port}/`).then(
@@ -70,26 +68,28 @@ test("the server of docs/storage.md serves the stored rows, and ends on SIGTERM"
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
-test("the server of docs/testing.md serves one fake Graph to several processes", async () => {
+test("the server of docs/testing.md serves one fake Graph to several processes, and replaces refused tokens", async () => {
   const port = await freePort();
-  start("graph", blockOf("testing.md", "createServer("), port);
+  const revoke = 'process.on("SIGUSR2", () => { graph.revokeTokens(); console.log("revoked"); });';
+  const graph = start("graph", blockOf("testing.md", "createServer(") + revoke, port);
   const isUp = () =>
-    fetch(`http://localhost:${port}/token`).then(
+    fetch(`http://localhost:${port}/token?reason=start`).then(
       ({ ok }) => ok,
       () => false,
     );
   await until(isUp);
   const code = blockOf("testing.md", "development.json").replaceAll("localhost:4711", `localhost:${port}`);
-  const store = blockOf("storage.md", "function fileStore(");
-  for (const [kind, added] of [
-    ["full", 25],
-    ["incremental", 0],
-  ]) {
-    const child = start("client", store + code, port);
+  const runClient = async (kind, added) => {
+    const child = start("client", code, port);
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     assert.deepEqual(await once(child, "exit"), [0, null]);
     assert.match(output, new RegExp(`kind: '${kind}'`));
     assert.match(output, new RegExp(`added: ${added},`));
-  }
+  };
+  await runClient("full", 25);
+  await runClient("incremental", 0);
+  graph.kill("SIGUSR2");
+  await once(graph.stdout, "data");
+  await runClient("incremental", 0);
 });
