@@ -2,7 +2,7 @@
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong in a browser.
 import { DeltaError, badRequest, typeOf } from "./error.js";
-import { checkNames } from "./option-checks.js";
+import { checkNames, checkOption, isFunction, isSpan, SPAN } from "./option-checks.js";
 import { retryTime, withoutSecrets } from "./refusal.js";
 import { isSafe, parseUrl } from "./urls.js";
 
@@ -16,6 +16,7 @@ const AUTHORITIES = {
   "https://dod-graph.microsoft.us": "https://login.microsoftonline.us",
   "https://microsoftgraph.chinacloudapi.cn": "https://login.chinacloudapi.cn",
 };
+const OWNER = "clientCredentials()";
 const OPTIONS = "tenant clientId secret assertion authority timeout cache fetch".split(" ");
 /** The time before its expiry, in milliseconds, from which a token is no longer used. */
 const MARGIN = 300_000;
@@ -37,7 +38,7 @@ function originOf(authority) {
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
-  checkNames(options, OPTIONS, "clientCredentials()");
+  checkNames(options, OPTIONS, OWNER);
   const {
     tenant,
     clientId,
@@ -66,16 +67,9 @@ export function clientCredentials(options) {
         `options.${name} of clientCredentials() must be a non-empty string${name === "assertion" ? " or a function" : ""}, got ${typeOf(value)}`,
       );
   }
-  for (const [name, isValid, what] of /** @type {[string, boolean, string][]} */ ([
-    ["timeout", timeout > 0 && timeout < Infinity, "a positive number of milliseconds"],
-    ["fetch", typeof fetch === "function", "a function"],
-    ["cache", typeof cache?.get === "function" && typeof cache.set === "function", "a Map"],
-  ])) {
-    if (!isValid)
-      throw badRequest(
-        `options.${name} of clientCredentials() must be ${what}, got ${typeOf(options[name])}`,
-      );
-  }
+  checkOption(options, "timeout", OWNER, isSpan, SPAN);
+  checkOption(options, "fetch", OWNER, isFunction, "a function");
+  checkOption(options, "cache", OWNER, ({ get, set }) => isFunction(get) && isFunction(set), "a Map");
   const root = authority === undefined ? undefined : originOf(authority);
   if (tenant.includes("/"))
     throw badRequest(

@@ -1,7 +1,7 @@
 // @ts-check
 // The Durable Object that gives out the permits for rounds. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
-import { checkClassNames, readNamespace, readNumber } from "./option-checks.js";
+import { checkSettings, readNamespace, readNumber } from "./option-checks.js";
 import { PermitBudget } from "./permit-budget.js";
 import { alarmTime } from "./round-plan.js";
 
@@ -17,7 +17,7 @@ export class BudgetObject extends DurableObject {
 
   constructor(ctx, env, options) {
     super(ctx, env);
-    checkClassNames(options, [], OWNER);
+    checkSettings(options, ["mailboxes", "pause", "roundsAtOnce"], OWNER);
     this.#mailboxes = readNamespace(options, "mailboxes", OWNER);
     this.#pause = readNumber(options, "pause", OWNER, 2000);
     const limit = readNumber(options, "roundsAtOnce", OWNER, 10, 1);

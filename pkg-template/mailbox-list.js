@@ -4,7 +4,7 @@
 import { clientStateOf } from "./client-state.js";
 import { report } from "./error.js";
 import { handleNotification } from "./notifications.js";
-import { checkClassNames, checkNames, readCount, readName, readNamespace } from "./option-checks.js";
+import { checkNames, checkSettings, readCount, readName, readNamespace } from "./option-checks.js";
 import { redact } from "./refusal.js";
 import { registryOf, SHARDS } from "./registries.js";
 import { shardOf } from "./shards.js";
@@ -12,7 +12,7 @@ import { shardOf } from "./shards.js";
 /** @type {typeof import("./mailbox-list.js").mailboxList} */
 export function mailboxList(options) {
   const owner = "mailboxList()";
-  checkClassNames(options, [], owner);
+  checkSettings(options, ["mailboxes", "registries", "shards"], owner);
   const mailboxes = readNamespace(options, "mailboxes", owner);
   const registries = readNamespace(options, "registries", owner);
   const count = readCount(options, "shards", owner, SHARDS);

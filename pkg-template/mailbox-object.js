@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { badRequest, DeltaError, report, typeOf } from "./error.js";
 import { openDelta } from "./workerd.js";
 import { clientStateFor, subscriptionLimits, subscriptions } from "./notifications.js";
-import { checkClassNames, readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
+import { checkSettings, readFunction, readName, readNamespace, readNumber } from "./option-checks.js";
 import { DAY, redact } from "./refusal.js";
 import * as plan from "./round-plan.js";
 import { DurableObjectStore } from "./stores/durable-object.js";
@@ -17,7 +17,10 @@ import { rootOf } from "./urls.js";
  */
 
 const OWNER = "MailboxObject";
-const OPTIONS = "token query deliver subscription secret sharesLimit cloud endpoint fetch log".split(" ");
+const OPTIONS =
+  "token query deliver subscription secret sharesLimit budget pause backOff cloud endpoint fetch log".split(
+    " ",
+  );
 /** The change of the state when the budget answers after a failure: the back-off has ended. */
 const BUDGET_ANSWERS = { lastError: undefined, notBefore: 0 };
 const NOT_SUBSCRIBED = { subscribeAt: 0, subscribeFailures: 0, subscribeError: undefined };
@@ -56,7 +59,7 @@ export class MailboxObject extends DurableObject {
     for (const name of ["token", "query", "deliver"]) readFunction(options, name, OWNER);
     for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
     readNamespace(options, "budget", OWNER, true);
-    checkClassNames(options, OPTIONS, OWNER);
+    checkSettings(options, OPTIONS, OWNER);
     rootOf(options, OWNER);
     const { secret, subscription, sharesLimit, budget } = options;
     if (subscription && !(typeof secret === "string" && secret.length >= 32))

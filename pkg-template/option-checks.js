@@ -31,6 +31,19 @@ export const readNumber = (options, name, owner, initial, least = 0) =>
 export const readCount = (options, name, owner, initial) =>
   checkCount(options?.[name] ?? initial, `options.${name} of ${owner}`);
 
+export const isFunction = (value) => typeof value === "function";
+export const isText = (value) => typeof value === "string" && value !== "";
+export const isSpan = (ms) => typeof ms === "number" && ms > 0 && ms < Infinity;
+/** What `isSpan` accepts. */
+export const SPAN = "a positive number of milliseconds";
+
+/** Checks an option, if it is set. `what` says what it must be. */
+export function checkOption(options, name, owner, isValid, what) {
+  const value = options?.[name] ?? undefined;
+  if (value !== undefined && !isValid(value))
+    throw badRequest(`options.${name} of ${owner} must be ${what}, got ${shown(value)}`);
+}
+
 /** Returns a function of the options, or undefined if it is missing and optional. */
 export function readFunction(options, name, owner, isOptional = false) {
   const value = options?.[name];
@@ -52,20 +65,13 @@ export function readNamespace(options, name, owner, isOptional = false) {
   );
 }
 
-/** Options that each class accepts, even if it does not use them: all may get the same settings. */
-const SHARED = "mailboxes registries budget shards roundsAtOnce pause backOff spread".split(" ");
+/** The settings of mailboxes, which classes and functions may get even if they do not use them. */
+const SETTINGS = "mailboxes registries budget shards roundsAtOnce pause backOff spread now random".split(" ");
 
-/** Refuses names of options that are not in `SHARED` and not in `names`, those of `owner` alone. */
-export const checkClassNames = (options, names, owner) => checkNames(options, [...names, ...SHARED], owner);
-
-/** The options of the functions that plan rounds, which may get the same object. */
-const TIMING = "now random backOff pause spread waitsForPermit".split(" ");
-
-/** Refuses names of options that no planning function has. `names` are those of `owner`. */
-export function checkTiming(options, names, owner) {
-  if (options === undefined || options === null) return;
-  const others = TIMING.filter((name) => !names.includes(name) && Object.hasOwn(options, name));
-  checkNames(options, [...names, ...others], owner);
+/** Refuses names of options that are not in `names`, those of `owner`, and not in `SETTINGS`. */
+export function checkSettings(options, names, owner) {
+  const others = SETTINGS.filter((name) => !names.includes(name) && Object.hasOwn(options ?? {}, name));
+  checkNames(options ?? undefined, [...names, ...others], owner);
 }
 
 /** Refuses names of options that are not in `names`, those of `owner`. */

@@ -2,7 +2,7 @@
 // The Durable Object that lists mailboxes and wakes them. See durable-objects.d.ts.
 import { DurableObject } from "cloudflare:workers";
 import { report } from "./error.js";
-import { checkCount, checkClassNames, readFunction, readNamespace, readNumber } from "./option-checks.js";
+import { checkCount, checkSettings, readFunction, readNamespace, readNumber } from "./option-checks.js";
 import { redact } from "./refusal.js";
 import { registryOf, SHARDS } from "./registries.js";
 import { alarmTime, backOffTime } from "./round-plan.js";
@@ -26,7 +26,7 @@ export class RegistryObject extends DurableObject {
 
   constructor(ctx, env, options) {
     super(ctx, env);
-    checkClassNames(options, ["log"], OWNER);
+    checkSettings(options, ["mailboxes", "registries", "spread", "backOff", "log"], OWNER);
     this.#mailboxes = readNamespace(options, "mailboxes", OWNER);
     this.#registries = readNamespace(options, "registries", OWNER);
     this.#spread = readNumber(options, "spread", OWNER, 600_000);

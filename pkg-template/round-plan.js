@@ -3,7 +3,7 @@
 // state, the time and the randomness are arguments. See round-plan.d.ts.
 import { badRequest, typeOf } from "./error.js";
 import { nextAlarm } from "./next-alarm.js";
-import { checkTiming, checkNumber } from "./option-checks.js";
+import { checkNumber, checkSettings } from "./option-checks.js";
 import { DAY } from "./refusal.js";
 
 const MINUTE = 60_000;
@@ -61,7 +61,7 @@ function withNextFailure(state, options, owner) {
 /** @type {typeof import("./round-plan.js").endRound} */
 export function endRound(state, end) {
   checkState(state, "endRound()");
-  checkTiming(end, ["running", "complete", "pause", "now"], "endRound()");
+  checkSettings(end, ["running", "complete", "pause", "now"], "endRound()");
   const { complete, now = Date.now() } = end ?? {};
   const running = checkNumber(end?.running, "running of endRound()");
   const pause = checkNumber(end?.pause ?? 2000, "pause of endRound()");
@@ -80,7 +80,7 @@ export const backOffTime = (error, failures, options) =>
   endOfBackOff(error, failures, options, "backOffTime()");
 
 function endOfBackOff(error, failures, options, owner) {
-  checkTiming(options, ["now", "random", "backOff"], owner);
+  checkSettings(options, ["now", "random", "backOff"], owner);
   const { now, random, backOff } = options ?? {};
   if (backOff !== undefined) checkNumber(backOff, "backOff of a round", 1);
   return nextAlarm(error, failures, { now, random, base: backOff }).at;
@@ -88,7 +88,7 @@ function endOfBackOff(error, failures, options, owner) {
 
 /** @type {typeof import("./round-plan.js").maySubscribe} */
 export function maySubscribe(state, options) {
-  checkTiming(options, ["waitsForPermit", "now"], "maySubscribe()");
+  checkSettings(options, ["waitsForPermit", "now"], "maySubscribe()");
   const { waitsForPermit = false, now = Date.now() } = options ?? {};
   // The wait for a permit can be longer than the rest of the subscription's lifetime, because a
   // throttle may stop all rounds for a day. A renewal is one request in days, with its own
@@ -99,7 +99,7 @@ export function maySubscribe(state, options) {
 
 /** @type {typeof import("./round-plan.js").alarmDueAt} */
 export function alarmDueAt(rounds, subscription, options) {
-  checkTiming(options, ["waitsForPermit", "now"], "alarmDueAt()");
+  checkSettings(options, ["waitsForPermit", "now"], "alarmDueAt()");
   const { waitsForPermit = false, now = Date.now() } = options ?? {};
   if (!waitsForPermit) return Math.min(roundDueAt(rounds), subscription.subscribeAt);
   const isSubscribed = subscription.subscription !== undefined;

@@ -1,6 +1,6 @@
 // @ts-check
 // Spreads mailboxes over registries and over time. See shards.d.ts.
-import { checkCount, checkTiming, readNumber } from "./option-checks.js";
+import { checkCount, checkSettings, readNumber } from "./option-checks.js";
 
 /** The number of steps of a spread. A registry has one alarm for all mailboxes of a step. */
 const STEPS = 600;
@@ -24,7 +24,7 @@ export const shardOf = (mailbox, shards) =>
 
 /** @type {typeof import("./shards.js").dueAt} */
 export function dueAt(mailbox, options) {
-  checkTiming(options, ["now", "spread"], "dueAt()");
+  checkSettings(options, ["now", "spread"], "dueAt()");
   const { now = Date.now() } = options ?? {};
   const spread = readNumber(options, "spread", "dueAt()", 600_000);
   return Math.ceil(now + ((hash(`${mailbox} offset`) % STEPS) / STEPS) * spread);

@@ -2,7 +2,7 @@
 // Creates, renews, replaces and deletes subscriptions. See Microsoft's pages "subscription resource
 // type", "Create subscription" and "Set up notifications for changes in resource data".
 import { DeltaError, badRequest, typeOf } from "./error.js";
-import { checkNames } from "./option-checks.js";
+import { checkNames, checkOption, isFunction, isSpan, isText, SPAN } from "./option-checks.js";
 import { redact, retryTime, withoutSecrets } from "./refusal.js";
 import { parseUrl, rootOf } from "./urls.js";
 
@@ -28,6 +28,7 @@ const KINDS = [
   [4320, "created,updated,deleted", "teams/*/channels/*/messages chats/*/messages"],
   [4230, "created,updated,deleted", "~/todo/lists/*/tasks"],
 ];
+const OWNER = "subscriptions()";
 const OPTIONS =
   "token resource notificationUrl lifecycleNotificationUrl clientState changeType lifetime cloud endpoint timeout fetch".split(
     " ",
@@ -52,9 +53,9 @@ export function subscriptionLimits(resource) {
 
 /** @type {typeof import("./notifications.js").subscriptions} */
 export function subscriptions(options) {
-  checkNames(options, OPTIONS, "subscriptions()");
+  checkNames(options, OPTIONS, OWNER);
   const { token, resource, clientState, timeout = 30_000, fetch = globalThis.fetch } = options ?? {};
-  const root = rootOf(options, "subscriptions()");
+  const root = rootOf(options, OWNER);
   const url = readUrl(options, "notificationUrl");
   const lifecycleUrl = options.lifecycleNotificationUrl ? readUrl(options, "lifecycleNotificationUrl") : url;
   if (typeof token !== "function" && typeof (/** @type {any} */ (token)?.getToken) !== "function")
@@ -68,27 +69,9 @@ export function subscriptions(options) {
         `options.${name} of subscriptions() must be a string of 1 to ${longest} characters, got ${typeOf(value)}`,
       );
   }
-  for (const [
-    name,
-    value,
-    isValid,
-    what,
-  ] of /** @type {[string, unknown, (value: any) => boolean, string][]} */ ([
-    ["timeout", timeout, (ms) => ms > 0 && ms < Infinity, "a positive number of milliseconds"],
-    ["lifetime", options.lifetime ?? 1, (ms) => ms > 0 && ms < Infinity, "a positive number of milliseconds"],
-    [
-      "changeType",
-      options.changeType ?? "updated",
-      (text) => typeof text === "string" && text !== "",
-      'a string such as "created,updated,deleted"',
-    ],
-    ["fetch", fetch, (value) => typeof value === "function", "a function"],
-  ])) {
-    if (!isValid(value))
-      throw badRequest(
-        `options.${name} of subscriptions() must be ${what}, got ${typeof value === "number" ? value : typeOf(value)}`,
-      );
-  }
+  for (const name of ["timeout", "lifetime"]) checkOption(options, name, OWNER, isSpan, SPAN);
+  checkOption(options, "changeType", OWNER, isText, 'a string such as "created,updated,deleted"');
+  checkOption(options, "fetch", OWNER, isFunction, "a function");
   if (/\/delta(\(.*\))?$/i.test(resource))
     throw badRequest("options.resource of subscriptions() must be the collection, without /delta");
   const limits = subscriptionLimits(resource);

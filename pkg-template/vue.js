@@ -22,8 +22,8 @@ export function useDelta(query, options) {
     const { live = true, ...rest } = toValue(options) ?? {};
     stop();
     [state.value, status.value] = [EMPTY, NEW];
-    // A server renders an empty list, and starts nothing.
     if (next) checkQuery(next, "useDelta()");
+    // A server renders an empty list, and starts nothing.
     if (!next || typeof document === "undefined") return;
     current = next;
     stops = [
@@ -35,7 +35,7 @@ export function useDelta(query, options) {
     stops.push(() => started.stop());
   };
   // Query objects with the same key may differ between calls, but share `subscribe`.
-  watch([() => toValue(query)?.status.subscribe, () => toValue(options)], start, { immediate: true });
+  watch([() => toValue(query)?.status?.subscribe, () => toValue(options)], start, { immediate: true });
   onScopeDispose(stop);
 
   const shown = computed(() => listStatus(status.value, state.value.error));

@@ -350,8 +350,9 @@ test("wrong options of the three classes and an empty name are errors that say w
     "mailboxes that are a stub": /^options.mailboxes of BudgetObject must be a binding of .* got a stub$/,
     "no secret": /^options.secret of MailboxObject must be a string of at least 32 .* got undefined$/,
     "a short secret": /^options.secret of MailboxObject must be .* got a shorter string$/,
-    "a typo": /^options.backoff is not an option of MailboxObject: the options are token, query, .*spread$/,
-    "a typo of a budget": /^options.rounds is not an option of BudgetObject: the options are mailboxes, /,
+    "a typo": /^options.backoff is not an option of MailboxObject: the options are token, query, .*log$/,
+    "a typo of a budget":
+      /^options.rounds is not an option of BudgetObject: the options are mailboxes, pause, roundsAtOnce$/,
     "a shared limit alone": /^options.sharesLimit of MailboxObject needs options.budget, /,
     "a pause in words": /^options.pause of MailboxObject must be a number of at least 0, got a string$/,
     "no back-off": /^options.backOff of MailboxObject must be a number of at least 1, got 0$/,

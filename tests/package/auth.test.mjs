@@ -221,7 +221,7 @@ test("invalid options are refused at once", () => {
       /^options\.assertion of clientCredentials\(\) must be a non-empty string or a function, got a number$/,
     ],
     [{ ...app, cache: {} }, /^options\.cache of clientCredentials\(\) must be a Map, got an object$/],
-    [{ ...app, fetch: 5 }, /^options\.fetch .* must be a function, got a number$/],
+    [{ ...app, fetch: 5 }, /^options\.fetch .* must be a function, got 5$/],
     [
       { ...app, timeout: "30s" },
       /^options\.timeout .* must be a positive number of milliseconds, got a string$/,
