@@ -21,7 +21,7 @@ pub fn redact(text: &str, max: usize) -> String {
     if redacted.chars().count() <= max {
         return redacted;
     }
-    redacted.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+    redacted.chars().take(max.saturating_sub(1)).chain(['…']).take(max).collect()
 }
 
 /// Removes the values of the parameters of a link from a text, even those shorter than
