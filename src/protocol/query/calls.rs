@@ -58,9 +58,6 @@ pub fn call_recordings(options: Options) -> Result<Query> {
             without one, got \"\"",
         );
     }
-    if organizer.contains('@') {
-        return bad_request("options.organizer must be the id of the meeting organizer, not an address");
-    }
     let organizer_segment = segment("options.organizer", organizer)?;
     let user = match options.user.as_deref() {
         Some(user) => segment("options.user", user)?,
