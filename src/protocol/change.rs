@@ -19,9 +19,7 @@
 //! 5. A row that a completed full round did not list is a ghost. Only such a round may remove
 //!    ghosts ([`super::sweep`]).
 
-use std::collections::HashSet;
-
-use rustc_hash::FxHashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::item::Item;
 use super::names::name_key;
@@ -167,8 +165,7 @@ pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
         no_id: 0,
         not_an_object: 0,
     };
-    let mut positions: FxHashMap<String, usize> = FxHashMap::default();
-    positions.reserve(items.len());
+    let mut positions: HashMap<String, usize> = HashMap::with_capacity(items.len());
     for item in items {
         page.items += 1;
         let (id, new) = match parse_item(item, format.dialect) {

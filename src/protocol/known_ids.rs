@@ -1,8 +1,7 @@
 //! Remembers ids by their hashes, to skip reads of rows that do not exist.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-
-use rustc_hash::FxHashSet;
 
 /// The maximum number of ids. Their hashes take up to 19 MB.
 pub const CAPACITY: usize = 1 << 20;
@@ -10,7 +9,7 @@ pub const CAPACITY: usize = 1 << 20;
 /// A set of ids by their hashes. A collision only costs a read that finds nothing.
 #[derive(Clone, Debug, Default)]
 pub struct KnownIds {
-    hashes: FxHashSet<u64>,
+    hashes: HashSet<u64>,
 }
 
 impl KnownIds {

@@ -1,6 +1,6 @@
 //! Remembers which versions of items a round has received, to detect pages that bring nothing new.
 
-use rustc_hash::FxHashSet;
+use std::collections::HashSet;
 
 use super::known_ids::hash;
 
@@ -10,7 +10,7 @@ const CAPACITY: usize = 1 << 15;
 /// Hashes of the item versions that a round received most recently.
 #[derive(Clone, Debug, Default)]
 pub struct RecentVersions {
-    hashes: FxHashSet<u64>,
+    hashes: HashSet<u64>,
 }
 
 impl RecentVersions {

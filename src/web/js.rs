@@ -4,9 +4,9 @@
 //! destructors.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use js_sys::{Array, Date, Function, Object, Promise, Reflect};
-use rustc_hash::FxHashMap;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -18,7 +18,7 @@ const MAX_CACHED_NAMES: usize = 64;
 
 thread_local! {
     /// Property names as JavaScript strings: making one takes longer than reading the property.
-    static CACHED_NAMES: RefCell<FxHashMap<String, JsValue>> = RefCell::default();
+    static CACHED_NAMES: RefCell<HashMap<String, JsValue>> = RefCell::default();
 }
 
 /// Reads a property. Returns undefined if it is missing or if its getter throws.
