@@ -60,8 +60,8 @@ export class MailboxObject extends DurableObject {
     for (const name of ["subscription", "log", "fetch"]) readFunction(options, name, OWNER, true);
     readNamespace(options, "budget", OWNER, true);
     checkSettings(options, OPTIONS, OWNER);
-    rootOf(options, OWNER);
-    const { secret, subscription, sharesLimit, budget } = options;
+    const { cloud, endpoint, secret, subscription, sharesLimit, budget } = options;
+    rootOf({ cloud: cloud || undefined, endpoint: endpoint || undefined }, OWNER);
     if (subscription && !(typeof secret === "string" && secret.length >= 32))
       throw badRequest(
         `options.secret of ${OWNER} must be a string of at least 32 random characters, because there is options.subscription, got ${secret && typeof secret === "string" ? "a shorter string" : typeOf(secret)}`,

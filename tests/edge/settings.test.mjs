@@ -50,6 +50,18 @@ test("the list is spread over the registries, and no mailbox is lost when their 
   assert.equal(count, left.length);
 });
 
+test("with an empty GRAPH_ENDPOINT, as in wrangler.jsonc, a mailbox starts", async () => {
+  edge = await startEdge({ acceptsBatch: () => true, settings: { GRAPH_ENDPOINT: "" } });
+  // Without a token, nothing is sent to Graph.
+  edge.hooks.token = async () => ({ status: 400 });
+  const [ann] = await edge.addPeople(1, 1);
+  await edge.add(ann);
+  await until(async () => {
+    const [{ lastError }] = await edge.statuses();
+    return lastError?.code === "unauthorized" || JSON.stringify(lastError);
+  });
+});
+
 test("a budget that is aborted keeps the permits and the places of those that wait", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
