@@ -126,6 +126,11 @@ impl Query {
         format!("{}{}{separator}{}", endpoint.root(), self.path, params.join("&"))
     }
 
+    /// The path below the root.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether the first request has a `$top`.
     pub fn has_top(&self) -> bool {
         self.params.iter().any(|(name, _)| is_top(name))

@@ -95,12 +95,12 @@ test("bodies that are not from Graph are named in the error", async () => {
     [
       () => new Response("", { status: 503 }),
       "network",
-      /^Graph returned 503 on orgContact: the service did not recover in time/,
+      /^Graph returned 503 on orgContact at \/contacts\/delta: the service did not recover in time/,
     ],
     [
       () => new Response("<html>Bad gateway</html>", { status: 502 }),
       "network",
-      /^Graph returned 502 on orgContact \(the body is HTML, so a proxy or a sign-in web page responded instead of Graph/,
+      /^Graph returned 502 on orgContact at \/contacts\/delta \(the body is HTML, so a proxy or a sign-in web page responded instead of Graph/,
     ],
     [
       () =>
@@ -124,7 +124,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           { status: 400 },
         ),
       "bad-request",
-      /^Graph returned 400 INNERMOST on orgContact \(No\.\)/,
+      /^Graph returned 400 INNERMOST on orgContact at \/contacts\/delta \(No\.\)/,
     ],
   ]) {
     const client = await openDelta({
@@ -218,7 +218,7 @@ test("the error of a wasm that cannot be loaded names the missing network, if th
   const { openDelta } = createApi(() => Promise.reject(new TypeError("fetch failed")));
   const messageOf = () => openDelta({}).catch(({ message }) => message);
   const network = fakeNetwork(t, false);
-  const expected = /^the wasm of deltalink cannot be loaded \(fetch failed\); this host has no network: /;
+  const expected = /^this host has no network, and the wasm .*: cache deltalink\.wasm in the service worker/;
   assert.match(await messageOf(), expected);
   network.set(true);
   assert.match(await messageOf(), /\(fetch failed\); under a Content-Security-Policy it needs script-src/);

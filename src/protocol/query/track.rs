@@ -19,19 +19,20 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     if !path.starts_with('/') || path.starts_with("//") {
         return invalid_path("it must begin with one slash");
     }
-    if ["/v1.0/", "/beta/"].iter().any(|version| path.to_ascii_lowercase().starts_with(version)) {
+    let lower = path.to_ascii_lowercase();
+    if ["/v1.0/", "/beta/"].iter().any(|version| lower.starts_with(version)) {
         return invalid_path("the version belongs to options.endpoint");
     }
     // Graph's own samples write `/contacts/delta/?$filter=…`.
-    let path = path.strip_suffix('/').unwrap_or(path);
+    let [path, lower] = [path, lower.as_str()].map(|path| path.strip_suffix('/').unwrap_or(path));
     if path.contains("//") {
         return invalid_path("one of its segments is empty, so an id is missing");
     }
     if is_invalid(path, &['?', '#', '\\', ' ']) {
         return invalid_path("parameters go into the options, and spaces and backslashes are not allowed");
     }
-    let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
+    let last = lower.rsplit('/').next().unwrap_or_default();
+    let function = last.strip_prefix("microsoft.graph.").unwrap_or(last);
     if function != "delta" && !function.starts_with("delta(") {
         return invalid_path("it must end with /delta");
     }
@@ -44,7 +45,6 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             startDateTime and endDateTime in options.query",
         );
     }
-    let lower = path.to_ascii_lowercase();
     if lower.contains("onlinemeetings/getall") && !lower.contains("meetingorganizeruserid=") {
         return match name {
             "callRecording" => {

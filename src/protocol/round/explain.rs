@@ -4,7 +4,7 @@ use super::{Round, Target};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::identity::Identity;
 use crate::protocol::page::Malformed;
-use crate::protocol::redact::{redact, without_values_of};
+use crate::protocol::redact::{redact, redact_path, without_values_of};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::format_iso;
 
@@ -125,10 +125,13 @@ impl Round {
             }
             _ => String::new(),
         };
+        let path = redact_path(self.config.query.path());
         let colon = if advice.is_empty() { "" } else { ": " };
         let mut failure = Error::new(
             code,
-            format!("Graph returned {status}{graph_code} on {name}{detail}{colon}{advice}{permission}{age}"),
+            format!(
+                "Graph returned {status}{graph_code} on {name} at {path}{detail}{colon}{advice}{permission}{age}"
+            ),
         );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);

@@ -238,7 +238,7 @@ fn after_all_attempts_of_a_throttled_request_the_error_says_so_and_when_to_try_a
     assert_eq!((failure.code, failure.retry_at), (Code::Throttled, Some(NOW + ms(60_000.0))));
     assert_eq!(
         failure.message,
-        "Graph returned 429 on orgContact: the last of 6 attempts was throttled (options.retry.attempts); the next round continues at the same page, not before retryAt"
+        "Graph returned 429 on orgContact at /contacts/delta: the last of 6 attempts was throttled (options.retry.attempts); the next round continues at the same page, not before retryAt"
     );
 }
 
