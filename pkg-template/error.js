@@ -29,10 +29,15 @@ export function typeOf(value) {
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
-/** Checks the query of a hook or an adapter. */
-export function checkQuery(query, owner) {
+/** Checks the query or feed of a hook or an adapter that shows its status. */
+export function checkStatus(query, owner) {
   if (typeof query?.status?.subscribe !== "function")
     throw badRequest(`${owner} needs a query, such as client.orgContacts(), got ${typeOf(query)}`);
+}
+
+/** Checks the query of a hook or an adapter that shows its items. */
+export function checkQuery(query, owner) {
+  checkStatus(query, owner);
   if (!query.view) throw badRequest(`${owner} needs a mirror, and a feed (mirror: false) has none`);
 }
 

@@ -1,13 +1,23 @@
 // @ts-check
 /** @import { QueryStatus } from "./query-status.js" */
+/** @import { ViewState } from "./views.js" */
+
+/** The phases that an error of the list does not replace. */
+const KEPT = ["needs-auth", "closed"];
 
 /**
- * Returns the status of a list for users: `failed` if the list has an error, because its mirror
- * cannot be read, or its filter or order has thrown.
+ * Returns the status of a list for users. It is `failed` if the list has an error: its mirror
+ * cannot be read, or its filter or order has thrown. It is `syncing` until the list has the items
+ * of the round that `idle` refers to.
  *
  * @param {QueryStatus} status
- * @param {import("./errors.js").DeltaError | undefined} error
+ * @param {ViewState<any>} list
  * @returns {QueryStatus}
  */
-export const listStatus = (status, error) =>
-  error && status.phase !== "closed" ? Object.freeze({ ...status, phase: "failed", error }) : status;
+export function listStatus(status, { error, synced }) {
+  const { phase, lastSyncedAt } = status;
+  const own = lastSyncedAt ? { lastSyncedAt } : {};
+  if (error && !KEPT.includes(phase)) return Object.freeze({ ...own, phase: "failed", error });
+  if (phase === "idle" && !synced) return Object.freeze({ ...own, phase: "syncing" });
+  return status;
+}

@@ -74,9 +74,12 @@ export interface UseDeltaResult<T> {
   synced: boolean;
   /** The number of items without `limit`. */
   total: number;
-  /** The status of the query; `failed` if the list has an error of its own: see `ViewState`. */
+  /**
+   * The status of the query. It is `failed` if the list has an error of its own (see `ViewState`),
+   * and `syncing` instead of `idle` until the list has the items of the last round.
+   */
   status: QueryStatus;
-  /** The error in `status`. */
+  /** The error in `status`; with the phase `closed`, one with the code `closed`. */
   error?: DeltaError | undefined;
   /**
    * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.

@@ -2,7 +2,7 @@
 "use client";
 // Hooks for React. While React renders, they create nothing that needs a clean-up.
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
-import { badRequest, checkQuery, report } from "./error.js";
+import { badRequest, checkQuery, checkStatus, report } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
 import { listStatus } from "./list-status.js";
 import { Value } from "./readable.js";
@@ -49,6 +49,7 @@ function clientOf(context, hook) {
 
 /** @type {typeof import("./react.js").useDeltaStatus} */
 export function useDeltaStatus(query) {
+  if (query) checkStatus(query, "useDeltaStatus()");
   const { status } = useContext(Context) ?? PENDING;
   const { get = () => status, subscribe = neverChanges } = query?.status ?? {};
   return useSyncExternalStore(subscribe, get, () => NEW);
@@ -92,7 +93,7 @@ export function useDelta(query, { live = true, ...options } = {}, deps = []) {
     };
   }, [rounds, JSON.stringify(live)]);
   return useMemo(() => {
-    const shown = listStatus(status, state.error);
+    const shown = listStatus(status, state);
     return { ...state, status: shown, error: shown.error ?? state.error, syncNow: rounds.syncNow };
   }, [state, status, rounds]);
 }

@@ -5,8 +5,9 @@
 import { checkQuery } from "./error.js";
 
 /** @type {typeof import("./tanstack-db.js").deltaCollectionOptions} */
-export function deltaCollectionOptions({ query, live = true, occurrences, ...options }) {
-  checkQuery(query, "options.query of deltaCollectionOptions()");
+export function deltaCollectionOptions(given) {
+  const { query, live = true, occurrences, ...options } = given ?? {};
+  checkQuery(query, "deltaCollectionOptions()");
   return {
     id: `deltalink | ${query.key}`,
     ...options,

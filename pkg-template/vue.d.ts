@@ -20,9 +20,12 @@ export interface UseDeltaResult<T> {
   synced: ComputedRef<boolean>;
   /** The number of items without `limit`. */
   total: ComputedRef<number>;
-  /** The status of the query; `failed` if the list has an error of its own: see `ViewState`. */
+  /**
+   * The status of the query. It is `failed` if the list has an error of its own (see `ViewState`),
+   * and `syncing` instead of `idle` until the list has the items of the last round.
+   */
   status: ComputedRef<QueryStatus>;
-  /** The error in `status`. */
+  /** The error in `status`; with the phase `closed`, one with the code `closed`. */
   error: ComputedRef<DeltaError | undefined>;
   /**
    * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.

@@ -35,10 +35,11 @@ export function useDelta(query, options) {
     stops.push(() => started.stop());
   };
   // Query objects with the same key may differ between calls, but share `subscribe`.
-  watch([() => toValue(query)?.status?.subscribe, () => toValue(options)], start, { immediate: true });
+  const identify = (value) => value?.status?.subscribe ?? value;
+  watch([() => identify(toValue(query)), () => toValue(options)], start, { immediate: true });
   onScopeDispose(stop);
 
-  const shown = computed(() => listStatus(status.value, state.value.error));
+  const shown = computed(() => listStatus(status.value, state.value));
   return {
     items: computed(() => state.value.items),
     ready: computed(() => state.value.ready),

@@ -75,6 +75,27 @@ inPage("Vue: a list follows its query and its options, and unmounting ends the l
     );
 });
 
+inPage("Vue: a promise that becomes the query later is refused", async (page) => {
+  await page.evaluate(() => {
+    const { Vue, useDelta } = window;
+    const query = Vue.shallowRef();
+    const app = Vue.createApp({
+      setup() {
+        useDelta(query);
+        return () => "";
+      },
+    });
+    app.config.errorHandler = ({ message }) => (window.message = message);
+    app.mount("#root");
+    query.value = Promise.resolve();
+  });
+  await page.waitForFunction(() => window.message);
+  assert.equal(
+    await page.evaluate(() => window.message),
+    "useDelta() needs a query, such as client.orgContacts(), got a Promise",
+  );
+});
+
 inPage("Vue: a ref follows a readable until the component is unmounted", async (page) => {
   await page.evaluate(() => {
     const { Vue, useReadable } = window;
@@ -122,6 +143,19 @@ test("Vue: on a server a ref has the current value, and nothing is subscribed", 
     },
   });
   assert.equal(await renderToString(app), "now");
+});
+
+test("TanStack DB: without a query the options of a collection are refused", async () => {
+  const { deltaCollectionOptions } = await import("deltalink/tanstack-db");
+  for (const [options, type] of [
+    [undefined, "undefined"],
+    [{}, "undefined"],
+    [{ query: Promise.resolve() }, "a Promise"],
+  ])
+    assert.throws(() => deltaCollectionOptions(/** @type {any} */ (options)), {
+      code: "bad-request",
+      message: `deltaCollectionOptions() needs a query, such as client.orgContacts(), got ${type}`,
+    });
 });
 
 inPage("TanStack DB: a collection has the items, and its changes have the previous values", async (page) => {

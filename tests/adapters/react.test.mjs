@@ -55,10 +55,10 @@ for (const version of ["react-18", "react-19"]) {
       });
       await page.waitForFunction(() => window.result.synced);
       const renders = await page.evaluate(() =>
-        window.log.map(({ items, synced }) => [items.length, synced]),
+        window.log.map(({ items, synced, status }) => [items.length, synced, status.phase]),
       );
       assert.ok(
-        renders.every(([length, synced]) => length === 3 || !synced),
+        renders.every(([length, synced, phase]) => length === 3 || !(synced || phase === "idle")),
         `${renders}`,
       );
     },
@@ -412,13 +412,14 @@ for (const version of ["react-18", "react-19"]) {
 
   inPage("hooks without a provider, or with a feed, say what is missing", async (page, complaints) => {
     const messages = await page.evaluate(async () => {
-      const { h, DeltaProvider, Names, useDelta, useSignInError } = window;
+      const { h, DeltaProvider, Names, useDelta, useDeltaStatus, useSignInError } = window;
       const { client } = await window.open({ names: ["Ada"] });
       const OfFeed = () => useDelta(client.orgContacts({ mirror: false })).items.length;
       const Banner = () => String(useSignInError());
       const OfPromise = () => useDelta(Promise.resolve(client.orgContacts())).items.length;
+      const StatusOfPromise = () => useDeltaStatus(Promise.resolve(client.orgContacts())).phase;
       const inProvider = (component) => h(DeltaProvider, { client }, h(component));
-      return [h(Names), h(Banner), inProvider(OfFeed), inProvider(OfPromise)].map((element) => {
+      return [h(Names), h(Banner), ...[OfFeed, OfPromise, StatusOfPromise].map(inProvider)].map((element) => {
         try {
           return window.renderToString(element);
         } catch (error) {
@@ -431,6 +432,7 @@ for (const version of ["react-18", "react-19"]) {
       "bad-request: useSignInError() needs a <DeltaProvider> around its component",
       "bad-request: useDelta() needs a mirror, and a feed (mirror: false) has none",
       "bad-request: useDelta() needs a query, such as client.orgContacts(), got a Promise",
+      "bad-request: useDeltaStatus() needs a query, such as client.orgContacts(), got a Promise",
     ]);
     complaints.length = 0;
   });
