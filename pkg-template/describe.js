@@ -10,8 +10,8 @@ export const english = {
   syncing: "Updating.[ Items received: {items}.]",
   resyncing: "Loading everything again; the list stays usable.[ Items received: {items}.]",
   following: "Another tab is updating this list.",
-  "needs-auth": "Please sign in again.",
-  closed: "No longer updated.",
+  "needs-auth": "Please sign in.",
+  closed: "No longer updated. Reload the page.",
   waiting: "Waiting.[ Continues {until}.]",
   "waiting-throttled": "The server asked for a pause.[ Continues {until}.]",
   "waiting-server": "The server has a problem.[ Trying again {until}.]",
@@ -27,21 +27,21 @@ export const english = {
   "failed-offline": "This device is offline.",
   "failed-throttled": "The server is busy and asked for a pause.[ Try again {until}.]",
   "failed-unauthorized": "The sign-in was not accepted.",
-  "failed-claims": "Please sign in again: the server asks for another check.",
-  "failed-interaction": "Please sign in again.",
+  "failed-claims": "Please sign in: the server asks for another check.",
+  "failed-interaction": "Please sign in.",
   "failed-forbidden": "This account may not read this list.",
   "failed-not-found": "This list was not found. It may have been deleted.",
-  "failed-bad-request": "The app asked for something that the server does not accept.",
+  "failed-bad-request": "This list does not work because of a mistake in the app.",
   "failed-not-supported": "This list cannot be kept up to date for this account.",
   "failed-resync-loop": "The server keeps asking to start over. Try again later.",
   "failed-livelock": "The server sends nothing new and does not finish. Try again later.",
   "failed-protocol": "The response of the server cannot be read.",
   "failed-foreign-link": "The server pointed to an address that is not its own. The update was stopped.",
-  "failed-store": "The data cannot be stored on this device.",
+  "failed-store": "The data cannot be stored or read on this device.",
   "failed-quota": "This device has no space left for the data.",
   "failed-conflict": "Another tab has changed the same data. Try again.",
   "failed-account": "No account is selected.",
-  "failed-closed": "No longer updated.",
+  "failed-closed": "No longer updated. Reload the page.",
   "failed-wasm": "A part of the app could not be loaded. Check the connection, then reload the page.",
   "failed-internal": "Something unexpected went wrong. Try again.",
   last: "Last updated {since}.",
@@ -121,6 +121,7 @@ function namesOf({ phase, waitReason, error, lastSyncedAt }) {
   const idle = lastSyncedAt ? "idle" : "new";
   if (phase === "waiting") return [`waiting-${waitReason}`, "waiting"];
   if (phase === "failed") return [`failed-${error?.code}`, "failed"];
+  if (phase === "needs-auth") return [error?.code === "claims" ? "failed-claims" : phase];
   return phase === "idle" ? [idle] : [phase, idle];
 }
 

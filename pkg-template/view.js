@@ -265,8 +265,9 @@ export class View {
     if (descending && typeof orderBy === "function")
       throw badRequest("options.descending is only for a property: the function in options.orderBy decides");
     this.#rows = rows(completes);
-    this.#where = where ?? (() => true);
-    const order = orderBy ?? (isEvents ? byStart : byId);
+    this.#where = where ? named(where, "where") : () => true;
+    const defaultOrder = isEvents ? byStart : byId;
+    const order = typeof orderBy === "function" ? named(orderBy, "orderBy") : (orderBy ?? defaultOrder);
     const directed = descending ? (one, other) => order(other, one) : order;
     const compare = typeof order === "string" ? byPath(order, descending) : directed;
     this.#compare = (one, other) => compare(one, other) || byId(one, other);
@@ -318,13 +319,9 @@ export class View {
   #attempt(work) {
     try {
       work();
-    } catch (cause) {
-      report(cause);
+    } catch (error) {
+      report(error.cause ?? error);
       this.#version = this.#rows.version;
-      const error = new DeltaError("options.where or options.orderBy of view() has thrown: see cause", {
-        code: "bad-request",
-        cause,
-      });
       this.#set({ ...this.#state, ready: false, error });
     }
   }
@@ -402,6 +399,17 @@ export class View {
     }
   }
 }
+
+/** Returns a function of the options whose errors name its option. */
+const named =
+  (call, name) =>
+  (...values) => {
+    try {
+      return call(...values);
+    } catch (cause) {
+      throw new DeltaError(`options.${name} of view() has thrown: see cause`, { code: "bad-request", cause });
+    }
+  };
 
 /** Compares events by start. The events of a mirror have one time zone, so strings are compared. */
 function byStart(one, other) {

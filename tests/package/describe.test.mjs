@@ -82,7 +82,11 @@ test("a status is described with its times and counts", () => {
       "This device is offline. Last updated 5 minutes ago. Next attempt in 2 minutes.",
     ],
     [{ phase: "following", waitReason: "offline", lastSyncedAt }, "Another tab is updating this list."],
-    [{ phase: "needs-auth", lastSyncedAt }, "Please sign in again. Last updated 5 minutes ago."],
+    [{ phase: "needs-auth", lastSyncedAt }, "Please sign in. Last updated 5 minutes ago."],
+    [
+      { phase: "needs-auth", error: failed("claims").error },
+      "Please sign in: the server asks for another check.",
+    ],
   ];
   for (const [status, words] of table) assert.equal(say(status), words);
 });
