@@ -33,15 +33,12 @@ export function createApi(source) {
       return { module, origin, first: await new Instance().start(module) };
     })().catch((cause) => {
       loading = undefined;
-      const advice =
+      const reason = cause?.message ?? cause;
+      const message =
         globalThis.navigator?.onLine === false
-          ? "this host has no network: to start without one, cache deltalink.wasm in the service worker of the app"
-          : "under a Content-Security-Policy it needs script-src 'wasm-unsafe-eval'; init(wasm) loads it from another place";
-      throw new DeltaError(`the wasm of deltalink cannot be loaded (${cause?.message ?? cause}); ${advice}`, {
-        code: "wasm",
-        retryable: true,
-        cause,
-      });
+          ? "this host has no network, and the wasm of deltalink cannot be loaded: cache deltalink.wasm in the service worker of the app, or see cause"
+          : `the wasm of deltalink cannot be loaded (${reason}); under a Content-Security-Policy it needs script-src 'wasm-unsafe-eval'; init(wasm) loads it from another place`;
+      throw new DeltaError(message, { code: "wasm", retryable: true, cause });
     });
     return loading;
   }
@@ -223,7 +220,7 @@ class Client {
       if (window) windowAt(window);
     } catch {
       throw badRequest(
-        `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window.timeZone)}`,
+        `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin" (not a Windows name), got ${JSON.stringify(window.timeZone)}`,
       );
     }
     const existing = this.#states.get(key);

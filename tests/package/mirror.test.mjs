@@ -196,7 +196,7 @@ test("wrong values of options.window are refused at once, such as a time zone th
   for (const [options, message] of [
     [
       { window: { timeZone: "Mars/Olympus" } },
-      /options\.window\.timeZone must be an IANA name that this host knows, such as "Europe\/Berlin", got "Mars\/Olympus"/,
+      /options\.window\.timeZone must be an IANA name that this host knows, such as "Europe\/Berlin" \(not a Windows name\), got "Mars\/Olympus"/,
     ],
     [{ window: { daysBack: 1000, daysAhead: 900 } }, /options\.window must be at most 1825 days apart/],
     [
