@@ -15,12 +15,14 @@ export interface ClientCredentials {
    */
   assertion?: string | (() => string | Promise<string>);
   /**
-   * The URL of the authority, without the tenant. Default: the authority of the client's cloud
-   * (Graph's page "National cloud deployments").
+   * The origin of the authority, such as `https://login.microsoftonline.com`, without the tenant;
+   * http is allowed for loopback only. Default: the authority of the client's cloud (Graph's page
+   * "National cloud deployments").
    */
   authority?: string;
   /**
-   * The time in milliseconds after which a request for a token fails with `network`. Default 30000.
+   * The time after which a request for a token fails with `network`, in whole milliseconds. Default
+   * 30000.
    */
   timeout?: number;
   /**

@@ -2,7 +2,7 @@
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong in a browser.
 import { DeltaError, badRequest, typeOf } from "./error.js";
-import { checkNames, checkOption, isFunction, isSpan, SPAN } from "./option-checks.js";
+import { checkNames, checkOption, isFunction, isTimeout, TIMEOUT } from "./option-checks.js";
 import { retryTime, withoutSecrets } from "./refusal.js";
 import { isSafe, parseUrl } from "./urls.js";
 
@@ -26,6 +26,9 @@ const DEFAULT_LIFETIME = 3600;
 const MAX_TENANTS = 1000;
 /** The maximum number of cached tokens for claims. Each claims challenge adds a token. */
 const MAX_CLAIMS = 20;
+
+/** Whether a value has the methods of a Map that are used here: it may be one of another realm. */
+const isMap = (value) => ["get", "set", "delete", "keys"].every((name) => isFunction(value?.[name]));
 
 /** Returns the origin of an authority, without a slash at the end. */
 function originOf(authority) {
@@ -67,9 +70,9 @@ export function clientCredentials(options) {
         `options.${name} of clientCredentials() must be a non-empty string${name === "assertion" ? " or a function" : ""}, got ${typeOf(value)}`,
       );
   }
-  checkOption(options, "timeout", OWNER, isSpan, SPAN);
+  checkOption(options, "timeout", OWNER, isTimeout, TIMEOUT);
   checkOption(options, "fetch", OWNER, isFunction, "a function");
-  checkOption(options, "cache", OWNER, ({ get, set }) => isFunction(get) && isFunction(set), "a Map");
+  checkOption(options, "cache", OWNER, isMap, "a Map");
   const root = authority === undefined ? undefined : originOf(authority);
   if (tenant.includes("/"))
     throw badRequest(
@@ -148,10 +151,11 @@ export function clientCredentials(options) {
     const secrets = ["client_secret", "client_assertion"].map((name) => body.get(name));
     const text = withoutSecrets(description, secrets).slice(0, 300);
     const reason = text && ` (${text})`;
-    const advice = !isOfAuthority
-      ? "it is not the response of an authority; check options.authority, and whether a proxy responds instead"
-      : retryable
-        ? "try again later"
+    const isTemporary = retryable && !response.ok;
+    const advice = isTemporary
+      ? "try again later"
+      : !isOfAuthority
+        ? "it is not the response of an authority; check options.authority, and whether a proxy responds instead"
         : "check the tenant, the client id, its secret or assertion, and its consent";
     const retryAt = retryTime(response.headers.get("retry-after"));
     throw new DeltaError(`${issuer} returned no token, status ${status}: ${advice}${reason}`, {

@@ -2,6 +2,7 @@
 // The fake Graph of testing.d.ts. Its wasm has no clock and no I/O: this file adds a clock and a
 // simulated connection.
 /** @import { FakeGraph as FakeGraphType } from "./testing.js" */
+import { typeOf } from "./error.js";
 import { ADDED, LISTED, PLACE, SETTINGS, check, checkFault } from "./fake-checks.js";
 import load, { Fake } from "./fake-graph-glue.js";
 
@@ -36,7 +37,8 @@ const renamed = (object, rename) =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
 
 function checkId(call, id) {
-  if (typeof id !== "string" || !id) throw new TypeError(`${call}() needs the id of an item, got ${id}`);
+  if (typeof id !== "string" || !id)
+    throw new TypeError(`${call}() needs the id of an item, got ${typeOf(id)}`);
 }
 
 /** @implements {FakeGraphType} */

@@ -26,7 +26,8 @@ export interface MsalRequest {
  * Returns a token source that calls MSAL's `acquireTokenSilent()`. It has an `account`, so that
  * `openDelta()` does not need one.
  *
- * Throws a `DeltaError` with the code `account` if no user is signed in.
+ * Throws a `DeltaError` with the code `account` if no user is signed in, and with `bad-request` if
+ * `client` is not an MSAL client, or `scopes` is empty.
  *
  * If the user has to sign in, the round ends with the code `interaction`, and the phase of the
  * status is `needs-auth`. Then call `acquireTokenPopup()` or `acquireTokenRedirect()` from a click,

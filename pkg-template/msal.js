@@ -18,9 +18,9 @@ export function fromMsal(client, request) {
       `the client of fromMsal() must be an initialized PublicClientApplication, got ${typeOf(client)}`,
     );
   const { scopes } = request;
-  if (scopes !== undefined && !(Array.isArray(scopes) && scopes.length))
+  if (!Array.isArray(scopes) || !scopes.length)
     throw badRequest(
-      `request.scopes of fromMsal() must be an array such as ["Calendars.Read"], got ${typeOf(scopes)}`,
+      `request.scopes of fromMsal() must be a non-empty array such as ["Calendars.Read"], got ${Array.isArray(scopes) ? "an empty one" : typeOf(scopes)}`,
     );
   /** @param {import("./tokens.js").TokenRequest} request */
   const source = async ({ reason, claims }) => {

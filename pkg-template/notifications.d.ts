@@ -102,15 +102,18 @@ export interface SubscriptionOptions {
   /** The changes, separated by commas. Default: all that {@link subscriptionLimits} names. */
   changeType?: string;
   /**
-   * The lifetime in milliseconds. Default: the longest that Graph allows for the resource, less ten
-   * minutes for clock skew.
+   * The lifetime in milliseconds, at most a year. Default: the longest that Graph allows for the
+   * resource, less ten minutes for clock skew.
    */
   lifetime?: number;
   /** A national cloud. Default `"global"`. */
   cloud?: Cloud;
-  /** The root of another Graph, as for `openDelta()`. */
+  /** The root of another Graph, as for `openDelta()`. Not together with `cloud`. */
   endpoint?: string;
-  /** The time in milliseconds after which a request fails with `network`. Default 30000. */
+  /**
+   * The time in milliseconds after which a request fails with `network`: a whole number. Default
+   * 30000.
+   */
   timeout?: number;
   /** Called instead of the host's `fetch`. */
   fetch?: typeof fetch;

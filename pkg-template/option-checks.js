@@ -1,6 +1,6 @@
 // @ts-check
-// Checks the options of the subpaths for Workers and servers. A message contains the type of a
-// value only: `vars` and secrets are easily confused.
+// Checks the options of the subpaths for Workers and servers. A message contains a number, or the
+// type of any other value: `vars` and secrets are easily confused.
 import { badRequest, typeOf } from "./error.js";
 
 /**
@@ -33,13 +33,15 @@ export const readCount = (options, name, owner, initial) =>
 
 export const isFunction = (value) => typeof value === "function";
 export const isText = (value) => typeof value === "string" && value !== "";
-export const isSpan = (ms) => typeof ms === "number" && ms > 0 && ms < Infinity;
-/** What `isSpan` accepts. */
-export const SPAN = "a positive number of milliseconds";
+/** The longest delay of a timer. Hosts fire a timer at once if its delay is longer. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+export const isTimeout = (ms) => Number.isSafeInteger(ms) && ms > 0 && ms <= LONGEST_TIMEOUT;
+/** What `isTimeout` accepts. */
+export const TIMEOUT = `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT}`;
 
 /** Checks an option, if it is set. `what` says what it must be. */
 export function checkOption(options, name, owner, isValid, what) {
-  const value = options?.[name] ?? undefined;
+  const value = options?.[name];
   if (value !== undefined && !isValid(value))
     throw badRequest(`options.${name} of ${owner} must be ${what}, got ${shown(value)}`);
 }
@@ -66,19 +68,18 @@ export function readNamespace(options, name, owner, isOptional = false) {
 }
 
 /** The settings of mailboxes, which classes and functions may get even if they do not use them. */
-const SETTINGS = "mailboxes registries budget shards roundsAtOnce pause backOff spread now random".split(" ");
+const SETTINGS = "mailboxes registries budget shards roundsAtOnce pause backOff spread".split(" ");
 
 /** Refuses names of options that are not in `names`, those of `owner`, and not in `SETTINGS`. */
 export function checkSettings(options, names, owner) {
-  const others = SETTINGS.filter((name) => !names.includes(name) && Object.hasOwn(options ?? {}, name));
-  checkNames(options ?? undefined, [...names, ...others], owner);
+  checkNames(options ?? undefined, names, owner, SETTINGS);
 }
 
-/** Refuses names of options that are not in `names`, those of `owner`. */
-export function checkNames(options, names, owner) {
+/** Refuses names of options that are not in `names`, those of `owner`, and not in `ignored`. */
+export function checkNames(options, names, owner, ignored = []) {
   if (options !== undefined && (options === null || typeof options !== "object"))
     throw badRequest(`the options of ${owner} must be an object, got ${typeOf(options)}`);
-  const other = Object.keys(options ?? {}).find((name) => !names.includes(name));
+  const other = Object.keys(options ?? {}).find((name) => ![...names, ...ignored].includes(name));
   if (other === undefined) return;
   throw badRequest(`options.${other} is not an option of ${owner}: the options are ${names.join(", ")}`);
 }

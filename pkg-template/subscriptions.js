@@ -2,7 +2,7 @@
 // Creates, renews, replaces and deletes subscriptions. See Microsoft's pages "subscription resource
 // type", "Create subscription" and "Set up notifications for changes in resource data".
 import { DeltaError, badRequest, typeOf } from "./error.js";
-import { checkNames, checkOption, isFunction, isSpan, isText, SPAN } from "./option-checks.js";
+import { checkNames, checkOption, isFunction, isText, isTimeout, TIMEOUT } from "./option-checks.js";
 import { redact, retryTime, withoutSecrets } from "./refusal.js";
 import { parseUrl, rootOf } from "./urls.js";
 
@@ -28,6 +28,8 @@ const KINDS = [
   [4320, "created,updated,deleted", "teams/*/channels/*/messages chats/*/messages"],
   [4230, "created,updated,deleted", "~/todo/lists/*/tasks"],
 ];
+const YEAR = 366 * 24 * 60 * MINUTE;
+const isLifetime = (ms) => typeof ms === "number" && ms >= 1 && ms <= YEAR;
 const OWNER = "subscriptions()";
 const OPTIONS =
   "token resource notificationUrl lifecycleNotificationUrl clientState changeType lifetime cloud endpoint timeout fetch".split(
@@ -69,7 +71,8 @@ export function subscriptions(options) {
         `options.${name} of subscriptions() must be a string of 1 to ${longest} characters, got ${typeOf(value)}`,
       );
   }
-  for (const name of ["timeout", "lifetime"]) checkOption(options, name, OWNER, isSpan, SPAN);
+  checkOption(options, "timeout", OWNER, isTimeout, TIMEOUT);
+  checkOption(options, "lifetime", OWNER, isLifetime, "a number of milliseconds, at most a year");
   checkOption(options, "changeType", OWNER, isText, 'a string such as "created,updated,deleted"');
   checkOption(options, "fetch", OWNER, isFunction, "a function");
   if (/\/delta(\(.*\))?$/i.test(resource))

@@ -10,7 +10,7 @@ const CLOUDS = {
   china: "https://microsoftgraph.chinacloudapi.cn/v1.0",
 };
 
-/** Parses a URL. Returns undefined if it is none. */
+/** Parses a URL. Returns undefined for any other text. */
 export function parseUrl(text) {
   try {
     return new URL(text);
@@ -24,7 +24,10 @@ export const isSafe = (url) =>
   url?.protocol === "https:" ||
   (url?.protocol === "http:" && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname));
 
-/** Returns the origin and the URL of Graph's root, without a slash at the end. */
+/**
+ * Returns the origin and the URL of Graph's root, without a slash at the end. The rules are those
+ * of src/protocol/endpoint.rs: a root without a path gets the version.
+ */
 export function rootOf(options, owner) {
   const { cloud, endpoint } = options ?? {};
   if (cloud !== undefined && endpoint !== undefined)
@@ -32,10 +35,12 @@ export function rootOf(options, owner) {
   const name = cloud ?? "global";
   if (endpoint === undefined && !Object.hasOwn(CLOUDS, name))
     throw badRequest(`options.cloud of ${owner} must be one of ${Object.keys(CLOUDS).join(", ")}`);
-  const url = parseUrl(endpoint ?? CLOUDS[name]);
-  if (!isSafe(url) || url.username || url.password || url.search || url.hash)
+  const text = endpoint ?? CLOUDS[name];
+  const url = parseUrl(text);
+  if (!isSafe(url) || url.username || url.password || /[?#\\\s]/.test(text))
     throw badRequest(
       `options.endpoint of ${owner} must be a root such as "https://graph.microsoft.com/v1.0"; http is allowed for loopback only`,
     );
-  return { origin: url.origin, href: url.href.replace(/\/+$/, "") };
+  const path = url.pathname.replace(/\/+$/, "") || "/v1.0";
+  return { origin: url.origin, href: url.origin + path };
 }

@@ -187,7 +187,10 @@ test("failures are errors with a code, without the secret", async () => {
   respond = () => ({ status: 503, headers: { "retry-after": "7" }, json: "<html>" });
   await assert.rejects(
     token(start()),
-    (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000,
+    (error) =>
+      error.retryable &&
+      error.message.endsWith("returned no token, status 503: try again later") &&
+      Math.abs(error.retryAt - Date.now() - 7000) < 2000,
   );
   // A proxy or a network with a sign-in page responds instead of the authority.
   for (const other of [{ json: { no: "token" } }, { json: "<html>" }, { status: 404, json: "<html>" }]) {
@@ -221,10 +224,15 @@ test("invalid options are refused at once", () => {
       /^options\.assertion of clientCredentials\(\) must be a non-empty string or a function, got a number$/,
     ],
     [{ ...app, cache: {} }, /^options\.cache of clientCredentials\(\) must be a Map, got an object$/],
+    [{ ...app, cache: null }, /^options\.cache .* must be a Map, got null$/],
+    [{ ...app, timeout: null }, /^options\.timeout .* must be a whole number .*, got null$/],
+    [{ ...app, cache: { get() {}, set() {} } }, /^options\.cache .* must be a Map, got an object$/],
+    [{ ...app, timeout: 2 ** 31 }, /^options\.timeout .* to 2147483647, got 2147483648$/],
+    [{ ...app, fetch: null }, /^options\.fetch .* must be a function, got null$/],
     [{ ...app, fetch: 5 }, /^options\.fetch .* must be a function, got 5$/],
     [
       { ...app, timeout: "30s" },
-      /^options\.timeout .* must be a positive number of milliseconds, got a string$/,
+      /^options\.timeout .* must be a whole number of milliseconds from 1 .*, got a string$/,
     ],
     [{ ...app, authority: "login" }, /^options\.authority .* must be an origin such as "https:/],
     [{ ...app, authority: "http://login.example" }, /http is allowed for loopback only$/],

@@ -476,17 +476,17 @@ test("fromMsal without a signed-in user throws the code account", () => {
   });
 });
 
-test("fromMsal() refuses a client that is not MSAL's, and scopes that are no array", () => {
+test("fromMsal() refuses a client that is not MSAL's, and missing or empty scopes", () => {
   const account = { homeAccountId: "alex" };
   assert.throws(() => fromMsal(Promise.resolve({}), { account, scopes: ["User.Read"] }), {
     code: "bad-request",
     message: "the client of fromMsal() must be an initialized PublicClientApplication, got a Promise",
   });
-  for (const scopes of ["User.Read", []])
+  for (const scopes of ["User.Read", [], undefined])
     assert.throws(() => fromMsal({ acquireTokenSilent() {} }, { account, scopes }), {
       code: "bad-request",
       message:
-        /^request\.scopes of fromMsal\(\) must be an array such as \["Calendars\.Read"\], got (a string|an array)$/,
+        /^request\.scopes of fromMsal\(\) must be a non-empty array such as \["Calendars\.Read"\], got (a string|an empty one|undefined)$/,
     });
 });
 

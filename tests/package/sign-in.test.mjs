@@ -13,6 +13,20 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
 
+/** An error with the shape of MSAL's `InteractionRequiredAuthError`. */
+const interactionRequired = (fields) =>
+  Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError", ...fields });
+
+/** A token source whose first call requires a sign-in. */
+function signsInAfterOneCall(world) {
+  let calls = 0;
+  return async () => {
+    calls += 1;
+    if (calls > 1) return world.tokens.delegated;
+    throw interactionRequired();
+  };
+}
+
 test("the token source gets the decoded claims of a challenge, and the page is requested again", async () => {
   for (const status of [401, 403]) {
     const world = await fake.world({ populate });
@@ -109,10 +123,8 @@ test("a required sign-in is a status with claims, and resume() continues with th
   let isSignedIn = false;
   const token = async ({ claims }) => {
     if (isSignedIn) return world.token({ kind: "delegated" });
-    // The shape of an InteractionRequiredAuthError of MSAL.
     if (claims)
-      throw Object.assign(new Error("AADSTS50079"), {
-        name: "InteractionRequiredAuthError",
+      throw interactionRequired({
         errorCode: "interaction_required",
         claims: '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}',
       });
@@ -144,7 +156,7 @@ test("a required sign-in is a status with claims, and resume() continues with th
 test("the client says when a sign-in is needed for any of its queries, and prefers an error with claims", async () => {
   const world = await fake.world({ populate });
   const refuse = (claims) => {
-    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError", claims });
+    throw interactionRequired({ claims });
   };
   let source = () => refuse();
   const client = await open(world, { token: async (request) => source(request) });
@@ -178,7 +190,7 @@ test("resume() and close() end the wait of all queries at once: no error of anot
   let isSignedIn = false;
   const token = async () => {
     if (isSignedIn) return world.tokens.delegated;
-    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    throw interactionRequired();
   };
   for (const end of ["resume", "close"]) {
     isSignedIn = false;
@@ -199,13 +211,7 @@ test("resume() and close() end the wait of all queries at once: no error of anot
 
 test("a subscriber of signInError may call resume() at once", async () => {
   const world = await fake.world({ populate });
-  let calls = 0;
-  const token = async () => {
-    calls += 1;
-    if (calls > 1) return world.tokens.delegated;
-    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
-  };
-  const client = await open(world, { token });
+  const client = await open(world, { token: signsInAfterOneCall(world) });
   const contacts = client.orgContacts();
   client.signInError.subscribe((error) => error && client.resume());
   await assert.rejects(contacts.sync(), { code: "interaction" });
@@ -218,13 +224,7 @@ test("a subscriber of the status may call resume() at once: the round is repeate
   const world = await fake.world({ populate });
   const start = { sync: (query) => query.sync(), live: (query) => query.live().syncNow() };
   for (const [way, run] of Object.entries(start)) {
-    let calls = 0;
-    const token = async () => {
-      calls += 1;
-      if (calls > 1) return world.tokens.delegated;
-      throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
-    };
-    const client = await open(world, { token });
+    const client = await open(world, { token: signsInAfterOneCall(world) });
     const contacts = client.orgContacts();
     let resumes = 0;
     contacts.status.subscribe(({ phase }) => {
@@ -246,7 +246,7 @@ test("a subscriber of the status may call resume() at once: the round is repeate
 test("a closed client asks for no sign-in", async () => {
   const world = await fake.world({ populate });
   const token = async () => {
-    throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    throw interactionRequired();
   };
   const client = await open(world, { token });
   await assert.rejects(client.orgContacts().sync(), { code: "interaction" });
@@ -257,7 +257,7 @@ test("a closed client asks for no sign-in", async () => {
 
 test("after a sign-in during a call of the token source, the source is called again if that call fails", async () => {
   const world = await fake.world({ populate });
-  const refusal = Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+  const refusal = interactionRequired();
   for (const refusals of [1, 2]) {
     let calls = 0;
     const token = async () => {
@@ -286,7 +286,7 @@ test("a token source that calls resume() and fails is called twice, not forever"
     token: async () => {
       calls += 1;
       client.resume();
-      throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+      throw interactionRequired();
     },
   });
   await assert.rejects(client.orgContacts().sync(), { code: "interaction" });
@@ -300,7 +300,7 @@ test("a sync() during resume() joins its round: each page is requested once", as
     let isSignedIn = false;
     const token = () => {
       if (isSignedIn) return world.tokens.delegated;
-      throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+      throw interactionRequired();
     };
     const client = await open(world, { token });
     const contacts = client.orgContacts();

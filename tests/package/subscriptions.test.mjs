@@ -1,7 +1,7 @@
 // deltalink/notifications: subscriptions, against the fake Graph and a record of each request.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DeltaError } from "deltalink";
+import { DeltaError, openDelta } from "deltalink";
 import { subscriptionLimits, subscriptions } from "deltalink/notifications";
 import { fakeGraph } from "deltalink/testing";
 import { guard } from "../wait.mjs";
@@ -347,6 +347,48 @@ test("a request without a response is a network error", async (context) => {
   await rejects(push.ensure(), "network", { retryable: true, cause });
 });
 
+test("an endpoint means the same for rounds and for subscriptions", async () => {
+  /** The root of the first request, or the code with which the endpoint is refused. */
+  async function rootOf(endpoint, path, run) {
+    let root;
+    const fetch = async (input) => {
+      root ??= (input.url ?? input).split(path)[0];
+      throw new TypeError("fetch failed");
+    };
+    try {
+      await run({ endpoint, token: () => TOKEN, fetch });
+    } catch ({ code }) {
+      return root ?? code;
+    }
+  }
+  const sync = async (options) => {
+    const retry = { attempts: 1 };
+    const client = await openDelta({ ...options, account: "Ann", store: "memory", retry });
+    await client.orgContacts().sync();
+  };
+  const ensure = (options) => subscriptionsWith(options).ensure();
+  for (const [endpoint, root] of [
+    ["https://graph.microsoft.us", "https://graph.microsoft.us/v1.0"],
+    ["https://graph.microsoft.us/", "https://graph.microsoft.us/v1.0"],
+    ["HTTPS://Graph.Microsoft.us:443/beta/", "https://graph.microsoft.us/beta"],
+    ["http://127.0.0.1:4010/w/a/v1.0", "http://127.0.0.1:4010/w/a/v1.0"],
+    ["http://[::1]:4010", "http://[::1]:4010/v1.0"],
+    ["http://graph.microsoft.us/v1.0", "bad-request"],
+    ["http://127.0.0.1.evil.example", "bad-request"],
+    ["https://ann:secret@graph.microsoft.us/v1.0", "bad-request"],
+    ["https://graph.microsoft.us\\@evil.example", "bad-request"],
+    ["https://graph.microsoft.us/v1.0?", "bad-request"],
+    ["https://graph.microsoft.us/v1.0#", "bad-request"],
+    [" https://graph.microsoft.us/v1.0", "bad-request"],
+    ["graph.microsoft.us", "bad-request"],
+    ["ftp://graph.microsoft.us", "bad-request"],
+    ["", "bad-request"],
+  ]) {
+    assert.equal(await rootOf(endpoint, "/contacts/", sync), root, `rounds, ${endpoint}`);
+    assert.equal(await rootOf(endpoint, "/subscriptions", ensure), root, `subscriptions, ${endpoint}`);
+  }
+});
+
 test("wrong options of subscriptions() are refused at once, without their values", () => {
   for (const [changes, message] of [
     [{ token: undefined }, /options\.token .*, got undefined/],
@@ -363,9 +405,16 @@ test("wrong options of subscriptions() are refused at once, without their values
       /no notifications for options\.resource of subscriptions\(\), "contacts": poll it/,
     ],
     [{ resource: "devices", lifetime: DAY }, /options\.changeType/],
-    [{ lifetime: -1 }, /^options\.lifetime .* must be a positive number of milliseconds, got -1$/],
+    [{ lifetime: -1 }, /^options\.lifetime .* must be a number of milliseconds, at most a year, got -1$/],
+    [{ lifetime: 1e300 }, /^options\.lifetime .*, got 1e\+300$/],
+    [{ lifetime: null }, /^options\.lifetime .*, got null$/],
     [{ lifetime: "1d" }, /^options\.lifetime .*, got a string$/],
-    [{ timeout: "x" }, /^options\.timeout .* must be a positive number of milliseconds, got a string$/],
+    [
+      { timeout: "x" },
+      /^options\.timeout .* must be a whole number of milliseconds from 1 .*, got a string$/,
+    ],
+    [{ timeout: 10_000 / 3 }, /^options\.timeout .* must be a whole number/],
+    [{ timeout: 30 * DAY }, /^options\.timeout .* to 2147483647, got 2592000000$/],
     [{ changeType: ["updated"] }, /^options\.changeType .* must be a string such as .*, got an array$/],
     [{ fetch: 5 }, /^options\.fetch of subscriptions\(\) must be a function, got 5$/],
     [{ cloud: "germany", endpoint: undefined }, /^options\.cloud .* must be one of global, usgov, /],
