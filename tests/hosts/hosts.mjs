@@ -100,6 +100,9 @@ const userTest = (name, files, ways) => ({
   ]),
 });
 const unitTest = [["users/contacts.in-runner.js", "contacts.test.js"]];
+const VITEST = `node extract.mjs && ${NEWER_NODE} vitest run`;
+/** The pages that contain a component and its test. `extract.mjs` of the project reads them. */
+const documentedTest = ["react.md", "testing.md"].map((page) => [`../../docs/${page}`, `docs/${page}`]);
 
 /** Returns the sizes that wrangler prints for the Workers of docs/edge.md and of www/edge. */
 async function uploadSizesOfEdge(project) {
@@ -377,10 +380,14 @@ export const projects = [
       ],
     ],
   },
-  userTest("vitest", unitTest, [
-    ["Vitest 5 with jsdom and React", "file", `${NEWER_NODE} vitest run --environment jsdom`],
-    ["Vitest 5 with happy-dom and React", "file", `${NEWER_NODE} vitest run --environment happy-dom`],
-  ]),
+  userTest(
+    "vitest",
+    [...unitTest, ...documentedTest],
+    [
+      ["Vitest 5 with jsdom and React", "file", `${VITEST} --environment jsdom`],
+      ["Vitest 5 with happy-dom and React", "file", `${VITEST} --environment happy-dom`],
+    ],
+  ),
   userTest("jest", unitTest, [
     ["Jest 30 with jsdom and React", "file", "NODE_OPTIONS=--experimental-vm-modules jest"],
   ]),
