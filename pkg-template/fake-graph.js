@@ -70,7 +70,7 @@ class FakeGraph {
     this.#ahead += ms;
   }
 
-  populate(what) {
+  populate(what = {}) {
     const { around, ...counts } = what;
     this.#request("POST", "populate", {
       ...counts,
@@ -122,7 +122,7 @@ class FakeGraph {
     return this.#request("GET", `tables/${collection}?${query}`);
   }
 
-  set(settings) {
+  set(settings = {}) {
     check(settings, "settings", SETTINGS, "option");
     this.#request("PATCH", "options", renamed(settings, snake));
   }

@@ -108,12 +108,6 @@ const NOTES: Record<string, string> = {
   "left-window": "no longer in the window",
 };
 
-const isRunning = ({ phase, progress }: QueryStatus): boolean =>
-  phase === "syncing" ||
-  phase === "resyncing" ||
-  // Without progress, a live query waits for the network.
-  ((phase === "waiting" || phase === "following") && Boolean(progress));
-
 interface Options<T> {
   id: ViewId;
   query: DeltaQuery<T> | undefined;
@@ -133,7 +127,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   const { id, query, history, isLive, titleOf } = options;
   const announce = useAnnounce();
   if (query) history.register(id, query.keyHash);
-  const { items, ready, status, error } = useDelta(query, { live: isLive && LIVE });
+  const { items, ready, synced, status, error } = useDelta(query, { live: isLive && LIVE });
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items]);
   const latestById = useRef(byId);
   useEffect(() => {
@@ -193,22 +187,11 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
     };
   }, [isSettling, items, key]);
 
-  const running = isRunning(status);
-  const isBusy = Boolean(query) && (pressed > 0 || isSettling || running);
-  const emptyKey = useRef<string | undefined>(undefined);
-  if (ready && items.length === 0) emptyKey.current = key;
-  const [filledKey, setFilledKey] = useState<string>();
-  const wasEmpty = Boolean(key) && emptyKey.current === key && filledKey !== key;
-  const { lastSyncedAt, waitReason } = status;
-  const isFilling = wasEmpty && (lastSyncedAt ? items.length > 0 : isBusy && waitReason !== "offline");
-  // The list shows the rows of the first round a moment after the round ends.
-  useEffect(() => {
-    if (!wasEmpty || !lastSyncedAt) return;
-    const fill = (count?: number) => {
-      if (count === undefined || count === items.length) setFilledKey(key);
-    };
-    query?.count().then(fill, () => fill());
-  }, [wasEmpty, lastSyncedAt, items, key]);
+  const isRunning = pressed > 0 || isSettling || Boolean(status.progress);
+  // After the first round the phase is `syncing`, until the list has all rows.
+  const isFirst = ready && !synced && (isRunning || status.phase === "syncing");
+  const isFilling = isFirst && status.waitReason !== "offline";
+  const isBusy = Boolean(query) && (isRunning || isFilling);
   const wasBusy = useRef(false);
   useEffect(() => {
     if (isBusy) {
@@ -229,7 +212,7 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
 
   return {
     ...{ id, label: LABELS[id], noun: NOUNS[id], query, items, byId, status, isFilling },
-    isBusy: isBusy || isFilling,
+    isBusy,
     ready: ready || !query,
     error: isBusy ? undefined : error,
     marks: collectionState.marks,
