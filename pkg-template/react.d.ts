@@ -8,6 +8,7 @@ import type {
   ViewOptions,
 } from "deltalink";
 import type { ReactElement, ReactNode } from "react";
+import type { DescribeOptions } from "./describe.js";
 
 /** The properties of `DeltaProvider`. */
 export interface DeltaProviderProps {
@@ -55,6 +56,16 @@ export function useDeltaStatus(query: Pick<DeltaFeed<unknown>, "status"> | undef
  */
 export function useSignInError(): DeltaError | undefined;
 
+/**
+ * Returns the status in words that a user understands, as `describe()` of `deltalink/describe`
+ * does, and renders again when time changes them: "Updated 2 minutes ago."
+ *
+ * @example
+ *   const { items, status } = useDelta(contacts);
+ *   const words = useDescription(status);
+ */
+export function useDescription(status: QueryStatus, options?: Omit<DescribeOptions, "now">): string;
+
 /** The options of `useDelta()`. */
 export interface UseDeltaOptions<T> extends ViewOptions<T> {
   /** Whether, or how, to keep the mirror fresh while the component is mounted. Default `true`. */
@@ -68,18 +79,19 @@ export interface UseDeltaResult<T> {
   /** Whether the mirror has been read. Before its first round it is empty: see `synced`. */
   ready: boolean;
   /**
-   * Whether the items are those of a complete round, or of a later state. False until the first
-   * round has ended: only then does an empty list mean that there is nothing.
+   * Whether the list has all items of a complete round. While this is false, an empty list may only
+   * mean that nothing has arrived yet.
    */
   synced: boolean;
   /** The number of items without `limit`. */
   total: number;
   /**
-   * The status of the query. It is `failed` if the list has an error of its own (see `ViewState`),
-   * and `syncing` instead of `idle` until the list has the items of the last round.
+   * The status of the query. It is `failed` if the list has an error of its own (see `ViewState`).
+   * Instead of `idle`, it is `new` until the mirror has been read, and `syncing` until the list has
+   * all items of the first round.
    */
   status: QueryStatus;
-  /** The error in `status`; with the phase `closed`, one with the code `closed`. */
+  /** The error in `status`. */
   error?: DeltaError | undefined;
   /**
    * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.

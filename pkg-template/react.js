@@ -6,6 +6,7 @@ import { badRequest, checkQuery, checkStatus, report } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
 import { listStatus } from "./list-status.js";
 import { Value } from "./readable.js";
+export { useDescription } from "./use-description.js";
 
 const noop = () => undefined;
 const neverChanges = () => noop;
@@ -94,6 +95,6 @@ export function useDelta(query, { live = true, ...options } = {}, deps = []) {
   }, [rounds, JSON.stringify(live)]);
   return useMemo(() => {
     const shown = listStatus(status, state);
-    return { ...state, status: shown, error: shown.error ?? state.error, syncNow: rounds.syncNow };
+    return { ...state, status: shown, error: shown.error, syncNow: rounds.syncNow };
   }, [state, status, rounds]);
 }

@@ -83,12 +83,12 @@ addFile(
   await entry("durable-objects.js", ["cloudflare:workers", "./workerd.js"]),
   11 * KB,
 );
-for (const [name, framework] of [
-  ["react", "react"],
-  ["vue", "vue"],
-  ["tanstack-db", "@tanstack/db"],
+for (const [name, framework, budget] of [
+  ["react", "react", 3.5 * KB],
+  ["vue", "vue", 1.5 * KB],
+  ["tanstack-db", "@tanstack/db", 1.5 * KB],
 ])
-  addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), 1.75 * KB);
+  addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), budget);
 for (const store of ["durable-object", "d1"])
   addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 2 * KB);
 const upload = await bundle(worker, {

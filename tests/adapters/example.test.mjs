@@ -99,7 +99,7 @@ test("the example signs in, follows the calendar, signs in again and signs out",
     await window.calendar.sync().catch(() => {});
   });
   await page.getByText("Sign in again").click();
-  await page.getByText("Calendar: idle").waitFor();
+  await page.getByText("Calendar: Updated now.").waitFor();
   await shows(rows);
   assert.equal(await page.evaluate(() => window.example.signIns.length), 2);
 

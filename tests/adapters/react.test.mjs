@@ -387,6 +387,17 @@ for (const version of ["react-18", "react-19"]) {
     await shows(page, "true closed");
   });
 
+  inPage("the words of a status change as time passes", async (page) => {
+    await page.clock.install();
+    await page.evaluate(() => {
+      const status = { phase: "idle", lastSyncedAt: new Date() };
+      window.mount(window.h(() => window.useDescription(status, { sentences: { idle: "As of {since}." } })));
+    });
+    await shows(page, "As of now.");
+    await page.clock.runFor(61_000);
+    await shows(page, "As of 1 minute ago.");
+  });
+
   inPage("a filter that throws for new deps is an error of the hook", async (page, complaints) => {
     await page.evaluate(async () => {
       const { h, DeltaProvider, useDelta, useDeltaClient } = window;

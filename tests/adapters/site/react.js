@@ -2,7 +2,14 @@ import * as React from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { flushSync } from "react-dom";
 import { renderToString } from "react-dom/server";
-import { DeltaProvider, useDelta, useDeltaClient, useDeltaStatus, useSignInError } from "deltalink/react";
+import {
+  DeltaProvider,
+  useDelta,
+  useDeltaClient,
+  useDeltaStatus,
+  useDescription,
+  useSignInError,
+} from "deltalink/react";
 import "./kit.js";
 
 const h = React.createElement;
@@ -35,6 +42,7 @@ Object.assign(window, {
   useDelta,
   useDeltaClient,
   useDeltaStatus,
+  useDescription,
   useSignInError,
   Names,
 });

@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { startOf } from "deltalink/calendar";
-import { DeltaProvider, useDelta, useDeltaClient, useSignInError } from "deltalink/react";
+import { DeltaProvider, useDelta, useDeltaClient, useDescription, useSignInError } from "deltalink/react";
 import { open, restore, signIn, signOut } from "./auth";
 
 const twoWeeks = { window: { daysAhead: 14 } };
@@ -12,7 +12,7 @@ function Calendar() {
   const rows = items.map((event) => (
     <li key={event.id}>{`${startOf(event).toLocaleString()} ${event.subject}`}</li>
   ));
-  return <List title={`Calendar: ${status.phase}`} rows={rows} />;
+  return <List title={`Calendar: ${useDescription(status)}`} rows={rows} />;
 }
 
 function Contacts() {
