@@ -26,7 +26,7 @@ export class Rows {
   /** The items by id. An item that does not change stays the same object. */
   items = new Map();
   isReady = false;
-  /** Whether the items are those of a complete round, or of a later state. */
+  /** Whether all items of a complete round have been read. */
   isSynced = false;
   /** Counts the changes of `items`. */
   version = 0;
@@ -240,6 +240,8 @@ export class View {
   #byId = new Map();
   #subscribers = new Set();
   #isClosed = false;
+  /** Whether `where` or `orderBy` has thrown, so that the list lacks changes. */
+  #isIncomplete = false;
   /** The version of the rows that the list shows. */
   #version = 0;
 
@@ -310,7 +312,7 @@ export class View {
     this.#attempt(() => {
       // A view may have missed changes while it had no subscriber.
       const isNext = this.#version === this.#rows.version - 1;
-      if (!this.#rows.isReady || !this.#state.ready || !isNext) this.#build();
+      if (!this.#rows.isReady || !this.#state.ready || this.#isIncomplete || !isNext) this.#build();
       else this.#change(before);
     });
   }
@@ -322,7 +324,8 @@ export class View {
     } catch (error) {
       report(error.cause ?? error);
       this.#version = this.#rows.version;
-      this.#set({ ...this.#state, ready: false, error });
+      this.#isIncomplete = true;
+      this.#set({ ...this.#state, ready: this.#rows.isReady, error });
     }
   }
 
@@ -331,6 +334,7 @@ export class View {
     const items = [...this.#rows.items.values()].filter((item) => this.#where(item));
     this.#sorted = items.sort(this.#compare);
     this.#byId = new Map(items.map((item) => [item.id, item]));
+    this.#isIncomplete = false;
     this.#publish(true);
   }
 

@@ -51,8 +51,8 @@ export interface ViewState<T> {
   /** Whether the mirror has been read. Before its first round it is empty: see `synced`. */
   ready: boolean;
   /**
-   * Whether the items are those of a complete round, or of a later state. False until the first
-   * round has ended: only then does an empty list mean that there is nothing.
+   * Whether the list has all items of a complete round. While this is false, an empty list may only
+   * mean that nothing has arrived yet.
    */
   synced: boolean;
   /** The number of items without `limit`. */

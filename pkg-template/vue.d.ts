@@ -14,18 +14,19 @@ export interface UseDeltaResult<T> {
   /** Whether the mirror has been read. Before its first round it is empty: see `synced`. */
   ready: ComputedRef<boolean>;
   /**
-   * Whether the items are those of a complete round, or of a later state. False until the first
-   * round has ended: only then does an empty list mean that there is nothing.
+   * Whether the list has all items of a complete round. While this is false, an empty list may only
+   * mean that nothing has arrived yet.
    */
   synced: ComputedRef<boolean>;
   /** The number of items without `limit`. */
   total: ComputedRef<number>;
   /**
-   * The status of the query. It is `failed` if the list has an error of its own (see `ViewState`),
-   * and `syncing` instead of `idle` until the list has the items of the last round.
+   * The status of the query. It is `failed` if the list has an error of its own (see `ViewState`).
+   * Instead of `idle`, it is `new` until the mirror has been read, and `syncing` until the list has
+   * all items of the first round.
    */
   status: ComputedRef<QueryStatus>;
-  /** The error in `status`; with the phase `closed`, one with the code `closed`. */
+  /** The error in `status`. */
   error: ComputedRef<DeltaError | undefined>;
   /**
    * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.

@@ -46,7 +46,7 @@ export function useDelta(query, options) {
     synced: computed(() => state.value.synced),
     total: computed(() => state.value.total),
     status: shown,
-    error: computed(() => shown.value.error ?? state.value.error),
+    error: computed(() => shown.value.error),
     // `status` shows the error.
     syncNow: async () => void (await (handle ? handle.syncNow() : current?.sync())?.catch(() => {})),
   };

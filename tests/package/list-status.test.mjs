@@ -25,10 +25,11 @@ test("a sign-in that the user has to do, and the end of the client, are shown be
   }
 });
 
-test("a list is not idle before it has the items of the round", () => {
+test("a list is not idle before it has been read, and has the items of the first round", () => {
   const status = { phase: "idle", lastSyncedAt };
-  assert.deepEqual(listStatus(status, { synced: false }), { phase: "syncing", lastSyncedAt });
-  assert.equal(listStatus(status, { synced: true }), status);
+  assert.deepEqual(listStatus(status, { ready: false, synced: false }), { phase: "new" });
+  assert.deepEqual(listStatus(status, { ready: true, synced: false }), { phase: "syncing", lastSyncedAt });
+  assert.equal(listStatus(status, { ready: true, synced: true }), status);
   const unsynced = { phase: "new" };
-  assert.equal(listStatus(unsynced, { synced: false }), unsynced);
+  assert.equal(listStatus(unsynced, { ready: true, synced: false }), unsynced);
 });

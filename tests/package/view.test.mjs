@@ -311,7 +311,7 @@ test("a filter that throws is reported, and the view recovers with the next comm
   const [mistake] = reported.mock.calls[0].arguments;
   assert.equal(mistake.message, "a mistake");
   const { ready, error } = view.get();
-  assert.deepEqual([ready, error.code, error.cause], [false, "bad-request", mistake]);
+  assert.deepEqual([ready, error.code, error.cause], [true, "bad-request", mistake]);
   assert.equal(error.message, "options.where of view() has thrown: see cause");
   const orderBy = () => {
     throw new Error("another mistake");
