@@ -12,7 +12,7 @@ export interface DescribeOptions {
 
 /**
  * Returns the status of a query in words that a user understands, for example "Updated 5 minutes
- * ago." or "The server asked for a pause. Continues in 30 seconds."
+ * ago." or "The server cannot be reached. Trying again in 30 seconds."
  *
  * The text depends on the phase, on times and counts, and on the code of an error. It never
  * contains a message, an id, a link or a token.
@@ -52,7 +52,10 @@ export type Sentence = string | ((values: SentenceValues) => string);
 export interface SentenceValues {
   /** When the last complete round ended: "5 minutes ago". */
   since?: string | undefined;
-  /** When the wait ends, or after a failure, when another attempt is allowed: "in 30 seconds". */
+  /**
+   * When the wait ends: "in 30 seconds". After a failure, when another attempt is allowed; missing
+   * if `next` says when it comes.
+   */
   until?: string | undefined;
   /** When the next round of a live query is due: "in 2 minutes". */
   next?: string | undefined;

@@ -13,7 +13,7 @@ export const english = {
   "needs-auth": "Please sign in.",
   closed: "No longer updated. Reload the page.",
   waiting: "Waiting.[ Continues {until}.]",
-  "waiting-throttled": "The server asked for a pause.[ Continues {until}.]",
+  "waiting-throttled": "Waiting, because the server limits requests.[ Continues {until}.]",
   "waiting-server": "The server has a problem.[ Trying again {until}.]",
   "waiting-network": "The server cannot be reached.[ Trying again {until}.]",
   "waiting-timeout": "The server takes too long to respond.[ Trying again {until}.]",
@@ -26,10 +26,10 @@ export const english = {
   "failed-network": "The server cannot be reached. Check the connection.",
   "failed-offline": "This device is offline.",
   "failed-throttled": "The server is busy and asked for a pause.[ Try again {until}.]",
-  "failed-unauthorized": "The sign-in was not accepted.",
+  "failed-unauthorized": "The sign-in failed.",
   "failed-claims": "Please sign in: the server asks for another check.",
   "failed-interaction": "Please sign in.",
-  "failed-forbidden": "This account may not read this list.",
+  "failed-forbidden": "This account has no permission to read this list.",
   "failed-not-found": "This list was not found. It may have been deleted.",
   "failed-bad-request": "This list does not work because of a mistake in the app.",
   "failed-not-supported": "This list cannot be kept up to date for this account.",
@@ -44,7 +44,7 @@ export const english = {
   "failed-closed": "No longer updated. Reload the page.",
   "failed-wasm": "A part of the app could not be loaded. Check the connection, then reload the page.",
   "failed-internal": "Something unexpected went wrong. Try again.",
-  last: "Last updated {since}.",
+  last: "Last successful update: {since}.",
   next: "Next attempt {next}.",
 };
 
@@ -59,10 +59,11 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
   const past = (date) => date && span(relative, Math.min(0, date - Number(now)));
   const future = (date) => date && span(relative, Math.max(0, date - Number(now)));
   const isOffline = phase === "waiting" && waitReason === "offline";
+  const retryAt = nextRoundAt ? undefined : error?.retryAt;
   /** @type {SentenceValues} */
   const values = {
     since: past(lastSyncedAt),
-    until: future(phase === "waiting" ? waitUntil : error?.retryAt),
+    until: future(phase === "waiting" ? waitUntil : retryAt),
     next: future(nextRoundAt),
     items: progress?.items ? new Intl.NumberFormat(locale).format(progress.items) : undefined,
   };

@@ -290,7 +290,10 @@ test("during a throttle the dashboard shows why it waits, and until when", async
   await press(page, "Sync");
   await page.waitForSelector('#contacts[data-phase="waiting"]');
   assert.match(await detailsOf(page, "contacts"), /waiting · waits because of: throttled · until \d/);
-  assert.match(await page.innerText("#contacts .state"), /^The server asked for a pause\. Continues in /);
+  assert.match(
+    await page.innerText("#contacts .state"),
+    /^Waiting, because the server limits requests\. Continues in /,
+  );
   await idle(page, "contacts");
   assert.match(await detailsOf(page, "contacts"), /1 retry/);
 });

@@ -104,7 +104,9 @@ test("one polite live region announces the results of rounds", async () => {
   await live(page).filter({ hasText: "Contacts: 2 new." }).waitFor({ state: "attached" });
   await world.fault({ collection: "contacts" }, { name: "status", status: 403, code: "ErrorAccessDenied" });
   await sync(page, "contacts");
-  await live(page).filter({ hasText: "This account may not read this list." }).waitFor({ state: "attached" });
+  await live(page)
+    .filter({ hasText: "This account has no permission to read this list." })
+    .waitFor({ state: "attached" });
   const regions = page.locator("[aria-live]:not([aria-live=off]), [role=status], [role=alert], [role=log]");
   assert.equal(await regions.count(), 1);
 });

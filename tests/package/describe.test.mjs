@@ -62,7 +62,7 @@ test("a status is described with its times and counts", () => {
     [{ phase: "syncing", progress }, "Updating. Items received: 1,200."],
     [
       { phase: "waiting", waitReason: "throttled", waitUntil: at(29.5) },
-      "The server asked for a pause. Continues in 30 seconds.",
+      "Waiting, because the server limits requests. Continues in 30 seconds.",
     ],
     [
       { phase: "waiting", waitReason: "server", waitUntil: at(-1) },
@@ -71,18 +71,22 @@ test("a status is described with its times and counts", () => {
     [{ phase: "waiting", waitReason: "network" }, "The server cannot be reached."],
     [
       { phase: "waiting", waitReason: "offline", lastSyncedAt },
-      "This device is offline. The update continues when it is online again. Last updated 5 minutes ago.",
+      "This device is offline. The update continues when it is online again. Last successful update: 5 minutes ago.",
     ],
     [
       failed("throttled", { retryAt: at(600) }),
       "The server is busy and asked for a pause. Try again in 10 minutes.",
     ],
     [
+      { ...failed("throttled", { retryAt: at(600) }), nextRoundAt: at(600) },
+      "The server is busy and asked for a pause. Next attempt in 10 minutes.",
+    ],
+    [
       { ...failed("offline"), lastSyncedAt, nextRoundAt: at(120) },
-      "This device is offline. Last updated 5 minutes ago. Next attempt in 2 minutes.",
+      "This device is offline. Last successful update: 5 minutes ago. Next attempt in 2 minutes.",
     ],
     [{ phase: "following", waitReason: "offline", lastSyncedAt }, "Another tab is updating this list."],
-    [{ phase: "needs-auth", lastSyncedAt }, "Please sign in. Last updated 5 minutes ago."],
+    [{ phase: "needs-auth", lastSyncedAt }, "Please sign in. Last successful update: 5 minutes ago."],
     [
       { phase: "needs-auth", error: failed("claims").error },
       "Please sign in: the server asks for another check.",
@@ -197,6 +201,6 @@ test("a description of a failed round has no message, id, link or token", async 
   graph.fault({ name: "status", status: 403, code: "Authorization_RequestDenied", message: "user 4711" });
   const error = await users.sync().catch((error) => error);
   assert.match(error.message, /4711/);
-  assert.equal(describe(users.status.get()), "This account may not read this list.");
+  assert.equal(describe(users.status.get()), "This account has no permission to read this list.");
   await client.close();
 });
