@@ -18,22 +18,23 @@ use crate::protocol::report;
 use crate::protocol::round::NoResponse;
 use crate::protocol::time::{Duration, Instant};
 
-/// A `LogEntry` of `log.d.ts`.
+/// A `LogEntry` of `log.d.ts`. The properties that say what happened come first: consoles show only
+/// some.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LogEntry<'a> {
-    #[serde(with = "preserve")]
-    time: JsValue,
     level: &'static str,
     event: &'static str,
-    key_hash: String,
-    ms: Duration,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    ms: Duration,
+    #[serde(with = "preserve")]
+    time: JsValue,
+    key_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
