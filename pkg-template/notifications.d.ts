@@ -129,7 +129,10 @@ export interface Subscription {
    * lifetime is left.
    */
   renewAt: number;
-  /** A hash of the options. `ensure()` replaces a subscription that was made with others. */
+  /**
+   * A hash of `resource`, `changeType`, the URLs and `clientState`. `ensure()` replaces a
+   * subscription that was made with others.
+   */
   settings: string;
 }
 
@@ -140,8 +143,8 @@ export interface Subscriptions {
    * pass it to the next call. Sends no request if there is nothing to do.
    *
    * Without `current` it creates a subscription. It renews `current` from `renewAt` on, or with
-   * `renew`, and creates another one if Graph no longer has it. If the options have changed, it
-   * deletes `current` and creates another one.
+   * `renew`, and creates another one if Graph no longer has it. If one of the
+   * options in the hash of `settings` has changed, it deletes `current` and creates another one.
    *
    * When `signal` fires, no further request begins, but a pending one is awaited: the subscription
    * that it makes is returned, so that it can be deleted.
