@@ -7,7 +7,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { build as buildByVite } from "vite";
+import { build as buildByVite, createServer } from "vite";
 import { startChromium } from "../dashboard/harness.mjs";
 import { startFake } from "../fake.mjs";
 import { serve } from "./kit.mjs";
@@ -69,12 +69,17 @@ async function byEsbuild(replaced = {}) {
   };
 }
 
-/** Builds the app by Vite, and runs the script of docs/hosts.md after it. */
-async function byVite() {
-  await mkdir(`${folder}public`, { recursive: true });
+/** Writes the files of the app for Vite. */
+async function writeApp() {
+  await mkdir(`${folder}src`, { recursive: true });
   await writeFile(`${folder}index.html`, '<script type="module" src="/app.js"></script>');
   await writeFile(`${folder}app.js`, APP);
-  await writeFile(`${folder}public/sw.js`, blockOf("addEventListener("));
+  await writeFile(`${folder}src/sw.js`, blockOf("addEventListener("));
+}
+
+/** Builds the app by Vite, and runs the script of docs/hosts.md after it. */
+async function byVite() {
+  await writeApp();
   await writeFile(`${folder}list.mjs`, blockOf("readdirSync("));
   await buildByVite({ root: folder, configFile: false, logLevel: "error" });
   await promisify(execFile)(process.execPath, ["list.mjs"], { cwd: folder });
@@ -120,6 +125,15 @@ for (const [builder, make] of Object.entries({ esbuild: byEsbuild, Vite: byVite 
     await fake.stop();
     assert.deepEqual(await open("offline"), { count: 25 });
   });
+
+test("the development server of Vite has no script at /sw.js, which would keep old files", async (t) => {
+  await writeApp();
+  const server = await createServer({ root: folder, configFile: false, logLevel: "error" });
+  t.after(() => server.close());
+  await server.listen(0);
+  const response = await fetch(new URL("/sw.js", server.resolvedUrls.local[0]));
+  assert.match(response.headers.get("content-type"), /^text\/html/);
+});
 
 test("an app starts if there is no service worker at /sw.js, and reports it", async (t) => {
   const fake = await startFake();
