@@ -70,8 +70,8 @@ class FakeGraph {
     this.#ahead += ms;
   }
 
-  populate(what = {}) {
-    const { around, ...counts } = what;
+  populate(what) {
+    const { around, ...counts } = what ?? {};
     this.#request("POST", "populate", {
       ...counts,
       ...(around && { around: new Date(around).toISOString() }),

@@ -102,7 +102,7 @@ export interface SubscriptionOptions {
   /** The changes, separated by commas. Default: all that {@link subscriptionLimits} names. */
   changeType?: string;
   /**
-   * The lifetime in milliseconds, at most a year. Default: the longest that Graph allows for the
+   * The lifetime in milliseconds, from 1 to a year. Default: the longest that Graph allows for the
    * resource, less ten minutes for clock skew.
    */
   lifetime?: number;

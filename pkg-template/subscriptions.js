@@ -59,7 +59,8 @@ export function subscriptions(options) {
   const { token, resource, clientState, timeout = 30_000, fetch = globalThis.fetch } = options ?? {};
   const root = rootOf(options, OWNER);
   const url = readUrl(options, "notificationUrl");
-  const lifecycleUrl = options.lifecycleNotificationUrl ? readUrl(options, "lifecycleNotificationUrl") : url;
+  const lifecycleUrl =
+    options.lifecycleNotificationUrl === undefined ? url : readUrl(options, "lifecycleNotificationUrl");
   if (typeof token !== "function" && typeof (/** @type {any} */ (token)?.getToken) !== "function")
     throw badRequest(`options.token of subscriptions() must be a token source, got ${typeOf(token)}`);
   for (const [name, value, longest] of /** @type {[string, string, number][]} */ ([
@@ -72,7 +73,7 @@ export function subscriptions(options) {
       );
   }
   checkOption(options, "timeout", OWNER, isTimeout, TIMEOUT);
-  checkOption(options, "lifetime", OWNER, isLifetime, "a number of milliseconds, at most a year");
+  checkOption(options, "lifetime", OWNER, isLifetime, "a number of milliseconds from 1 to a year");
   checkOption(options, "changeType", OWNER, isText, 'a string such as "created,updated,deleted"');
   checkOption(options, "fetch", OWNER, isFunction, "a function");
   if (/\/delta(\(.*\))?$/i.test(resource))

@@ -32,15 +32,24 @@ export function rootOf(options, owner) {
   const { cloud, endpoint } = options ?? {};
   if (cloud !== undefined && endpoint !== undefined)
     throw badRequest(`options.cloud and options.endpoint of ${owner} exclude each other`);
-  const name = cloud ?? "global";
+  const name = cloud === undefined ? "global" : cloud;
   if (endpoint === undefined && !Object.hasOwn(CLOUDS, name))
     throw badRequest(`options.cloud of ${owner} must be one of ${Object.keys(CLOUDS).join(", ")}`);
-  const text = endpoint ?? CLOUDS[name];
-  const url = parseUrl(text);
-  if (!isSafe(url) || url.username || url.password || /[?#\\\s]/.test(text))
+  const text = endpoint === undefined ? CLOUDS[name] : endpoint;
+  const url = typeof text === "string" ? parseUrl(text) : undefined;
+  if (!isSafe(url) || url.host !== hostOf(text) || /[?#\\ \p{Cc}]/u.test(text))
     throw badRequest(
       `options.endpoint of ${owner} must be a root such as "https://graph.microsoft.com/v1.0"; http is allowed for loopback only`,
     );
   const path = url.pathname.replace(/\/+$/, "") || "/v1.0";
   return { origin: url.origin, href: url.origin + path };
+}
+
+/**
+ * Returns the host of a root as it is written. A URL parser accepts other forms too, such as
+ * `https:host`, and hosts that it has to decode.
+ */
+function hostOf(text) {
+  const [, scheme, host] = /^(https?):\/\/([^/]+)/i.exec(text) ?? [];
+  return host?.toLowerCase().replace(scheme.toLowerCase() === "https" ? /:443$/ : /:80$/, "");
 }

@@ -56,7 +56,7 @@ impl Endpoint {
                 ),
             )
         };
-        if has_unsafe_character(root) || root.contains(['?', '#']) {
+        if has_unsafe_character(root) || root.contains(['?', '#', ' ']) {
             return Err(invalid_root("it contains a character that is not allowed there"));
         }
         let split = split(root).ok_or_else(|| invalid_root("it is not an absolute http or https URL"))?;

@@ -42,14 +42,6 @@ pub fn quote(text: &str) -> String {
     format!("{:?}", redacted + end)
 }
 
-/// Returns a path without the token of `delta(token='…')`, and without segments of at least
-/// [`MIN_TOKEN_LENGTH`].
-pub fn redact_path(path: &str) -> String {
-    let (path, _) = path.split_once("(token=").unwrap_or((path, ""));
-    let segments: Vec<_> = path.split('/').map(redact_name).collect();
-    segments.join("/")
-}
-
 /// Shortens a name from a response, such as an error code or a request id, and removes a token that
 /// the response echoes.
 pub fn redact_name(name: &str) -> String {
@@ -81,15 +73,5 @@ mod tests {
         assert_eq!(redact("short words stay", 5), "shor…");
         assert_eq!(redact("short words stay", 0), "");
         assert_eq!(redact("", 0), "");
-    }
-
-    #[test]
-    fn the_long_segments_and_the_token_of_a_path_are_removed() {
-        assert_eq!(redact_path("/me/drive/root/delta(token='a/b')"), "/me/drive/root/delta");
-        let folder = "A".repeat(120);
-        assert_eq!(
-            redact_path(&format!("/users/alex@contoso.example/mailFolders/{folder}/messages/delta")),
-            "/users/alex@contoso.example/mailFolders/…/messages/delta"
-        );
     }
 }

@@ -18,6 +18,7 @@ use super::timers::{now, with_timeout};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
+use crate::protocol::thrown::Thrown;
 use crate::protocol::time::{Duration, Instant};
 
 /// A token is not used in this last part of its lifetime, or in the last fifth if that is shorter:
@@ -276,12 +277,18 @@ fn time(date: &JsValue) -> Option<f64> {
     call(date, "getTime", &[]).ok()?.as_f64()
 }
 
+/// The message of the token source, in parentheses after a space; empty without a message.
+fn reason_of(error: &Thrown) -> String {
+    if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) }
+}
+
 /// Classifies an error of the token source: a failure to retry, or the end of the round with the
 /// thrown value as the cause.
 fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);
     if error.needs_interaction() {
-        let message = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it continues at the same page";
+        let advice = "let them do so from a click (with MSAL, by a popup or a redirect), with error.claims if there are any, then call resume(); it continues at the same page";
+        let message = format!("the user has to sign in{}: {advice}", reason_of(&error));
         let mut failure = Error::retryable(Code::Interaction, message);
         failure.claims = get_string(&cause, "claims").filter(|claims| !claims.is_empty());
         // If the source does not name the claims, those of Graph's challenge apply.
@@ -304,8 +311,7 @@ fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOu
     if error.is_network_failure() {
         return Ok(TokenOutcome::NoResponse(NoResponse::Network));
     }
-    let reason =
-        if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
+    let reason = reason_of(&error);
     // deltalink/auth reports a refusal that an administrator has to resolve like this.
     let is_permanent = get_bool(&cause, "retryable") == Some(false)
         && matches!(error.code.as_str(), "unauthorized" | "bad-request");

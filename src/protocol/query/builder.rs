@@ -246,8 +246,8 @@ impl QueryBuilder {
         // A first request that starts from a token does not list everything.
         let is_token =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
-        let has_full_rounds =
-            !self.params.iter().any(|(name, _, _)| is_token(name)) && !self.path.contains("(token=");
+        let has_full_rounds = !self.params.iter().any(|(name, _, _)| is_token(name))
+            && !self.path.to_ascii_lowercase().contains("(token=");
         let workload =
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
         let is_outlook = workload == Workload::Outlook;

@@ -1,10 +1,11 @@
 //! Turns a refusal into an error that says what to do.
 
 use super::{Round, Target};
+use crate::protocol::endpoint::redacted;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::identity::Identity;
 use crate::protocol::page::Malformed;
-use crate::protocol::redact::{redact, redact_path, without_values_of};
+use crate::protocol::redact::{redact, without_values_of};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::format_iso;
 
@@ -44,7 +45,8 @@ impl Round {
                 Code::Unauthorized,
                 true,
                 "the token source returned a token that Graph refuses, twice in a row; check its audience, \
-                its tenant and its cloud",
+                its tenant, its cloud and its expiry: with the reason `unauthorized` the source must return \
+                a new one",
             ),
             400..=499 if refusal.says_not_supported() => (
                 Code::NotSupported,
@@ -125,7 +127,7 @@ impl Round {
             }
             _ => String::new(),
         };
-        let path = redact_path(self.config.query.path());
+        let path = redacted(self.config.query.path());
         let colon = if advice.is_empty() { "" } else { ": " };
         let mut failure = Error::new(
             code,

@@ -420,6 +420,7 @@ fn a_round_from_latest_is_not_full() {
     let skip = vec![("$skiptoken".into(), "x".into())];
     assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().has_full_rounds);
     assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().has_full_rounds);
+    assert!(!track("/me/drive/root/DELTA(TOKEN='latest')", Options::default()).unwrap().has_full_rounds);
     assert!(track("/users/delta", Options::default()).unwrap().has_full_rounds);
 }
 

@@ -344,6 +344,17 @@ fn the_prefer_values_are_stored_with_the_link() {
 }
 
 #[test]
+fn a_refusal_names_the_path_without_a_token_in_it() {
+    for path in ["/me/drive/root/delta(token='SECRET1234')", "/me/drive/root/DELTA(TOKEN%3D'SECRET1234')"] {
+        let mut harness = Harness::new(query::track(path, Options::default()).unwrap(), None);
+        harness.begin();
+        let message = failure(harness.on(refused(400, "BadRequest"))).message;
+        assert!(message.to_lowercase().contains("on driveitem at /me/drive/root/delta…"), "{message}");
+        assert!(!message.contains("SECRET"), "{message}");
+    }
+}
+
+#[test]
 fn a_403_names_the_permission_that_the_kind_requires() {
     let mut harness = Harness::new(contacts(), None);
     harness.begin();

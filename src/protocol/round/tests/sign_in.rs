@@ -16,7 +16,11 @@ fn a_401_asks_once_for_another_token() {
         (failure.code, failure.status, failure.graph_code.as_deref()),
         (Code::Unauthorized, Some(401), Some("InvalidAuthenticationToken"))
     );
-    assert!(failure.message.contains("check its audience, its tenant and its cloud"), "{}", failure.message);
+    assert!(
+        failure.message.contains("check its audience, its tenant, its cloud and its expiry"),
+        "{}",
+        failure.message
+    );
     assert_eq!(harness.store, None);
 }
 
