@@ -268,11 +268,10 @@ export class View {
       throw badRequest("options.descending is only for a property: the function in options.orderBy decides");
     this.#rows = rows(completes);
     this.#where = where ? named(where, "where") : () => true;
-    const defaultOrder = isEvents ? byStart : byId;
-    const order = typeof orderBy === "function" ? named(orderBy, "orderBy") : (orderBy ?? defaultOrder);
+    const order = orderBy ?? (isEvents ? byStart : byId);
     const directed = descending ? (one, other) => order(other, one) : order;
     const compare = typeof order === "string" ? byPath(order, descending) : directed;
-    this.#compare = (one, other) => compare(one, other) || byId(one, other);
+    this.#compare = named((one, other) => compare(one, other) || byId(one, other), "orderBy");
     this.#limit = limit;
   }
 
@@ -404,14 +403,14 @@ export class View {
   }
 }
 
-/** Returns a function of the options whose errors name its option. */
+/** Returns a function whose errors name the option that it belongs to. */
 const named =
   (call, name) =>
   (...values) => {
     try {
       return call(...values);
     } catch (cause) {
-      throw new DeltaError(`options.${name} of view() has thrown: see cause`, { code: "bad-request", cause });
+      throw new DeltaError(`options.${name} has thrown: see cause`, { code: "bad-request", cause });
     }
   };
 

@@ -7,7 +7,7 @@ const { listStatus } = await import(
   new URL("../node_modules/deltalink/list-status.js", import.meta.url).href
 );
 const lastSyncedAt = new Date("2026-11-28T10:00:00Z");
-const error = new DeltaError("options.where of view() has thrown: see cause", { code: "bad-request" });
+const error = new DeltaError("options.where has thrown: see cause", { code: "bad-request" });
 
 test("an error of the list is shown, without the plan and the wait of the query", () => {
   for (const status of [

@@ -312,13 +312,13 @@ test("a filter that throws is reported, and the view recovers with the next comm
   assert.equal(mistake.message, "a mistake");
   const { ready, error } = view.get();
   assert.deepEqual([ready, error.code, error.cause], [true, "bad-request", mistake]);
-  assert.equal(error.message, "options.where of view() has thrown: see cause");
+  assert.equal(error.message, "options.where has thrown: see cause");
   const orderBy = () => {
     throw new Error("another mistake");
   };
   const unsorted = contacts.view({ orderBy });
   unsorted.subscribe(() => {})();
-  assert.equal(unsorted.get().error.message, "options.orderBy of view() has thrown: see cause");
+  assert.equal(unsorted.get().error.message, "options.orderBy has thrown: see cause");
   isBroken = false;
   graph.add("contacts", { displayName: "Kim" });
   await contacts.sync();
@@ -326,6 +326,23 @@ test("a filter that throws is reported, and the view recovers with the next comm
   assert.equal(view.get().error, undefined);
   stop();
   other.close();
+  await client.close();
+});
+
+test("values that cannot be compared are an error of the list, as a function that throws is", async (context) => {
+  const { graph, client, contacts } = await openSynced(3);
+  const reported = context.mock.method(console, "error", () => {});
+  for (const { id } of graph.items("contacts")) graph.edit("contacts", id, { companyName: { toString: 1 } });
+  await contacts.sync();
+  const view = contacts.view({ orderBy: "companyName" });
+  const stop = view.subscribe(() => {});
+  await until(() => Boolean(view.get().error));
+  assert.deepEqual(
+    [view.get().error.code, view.get().error.message],
+    ["bad-request", "options.orderBy has thrown: see cause"],
+  );
+  assert.equal(reported.mock.callCount(), 1);
+  stop();
   await client.close();
 });
 
