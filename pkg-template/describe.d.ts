@@ -64,9 +64,9 @@ export interface SentenceValues {
 }
 
 /**
- * The names of the sentences. `last` and `next` are added to the sentences of failures, of
- * `needs-auth` and of `waiting-offline`, if their time is known. `waiting` and `failed` are for
- * reasons and codes of later minor versions.
+ * The names of the sentences. With claims, that of `needs-auth` is `failed-claims`. `last` and
+ * `next` are added to the sentences of failures, of `needs-auth` and of `waiting-offline`, if their
+ * time is known. `waiting` and `failed` are for reasons and codes of later minor versions.
  */
 export type SentenceName =
   QueryStatus["phase"] | `waiting-${WaitReason}` | `failed-${DeltaErrorCode}` | "last" | "next";

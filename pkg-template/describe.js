@@ -48,6 +48,10 @@ export const english = {
   next: "Next attempt {next}.",
 };
 
+/** In milliseconds. While it is subscribed, a description is made again each second. */
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
 /** @type {typeof import("./describe.js").describe} */
 export function describe(status, { now = Date.now(), sentences, locale = "en" } = {}) {
   if (typeof status?.phase !== "string")
@@ -56,33 +60,38 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
     );
   const { phase, progress, lastSyncedAt, waitReason, waitUntil, nextRoundAt, error } = status;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
-  const past = (date) => date && span(relative, Math.min(0, date - Number(now)));
+  const past = (date, step) => date && span(relative, Math.min(0, date - Number(now)), step);
   const future = (date) => date && span(relative, Math.max(0, date - Number(now)));
-  const isOffline = phase === "waiting" && waitReason === "offline";
+  const isWaiting = isWaitingStatus(status);
+  const isOffline = isWaiting && waitReason === "offline";
   const retryAt = nextRoundAt ? undefined : error?.retryAt;
   /** @type {SentenceValues} */
   const values = {
-    since: past(lastSyncedAt),
-    until: future(phase === "waiting" ? waitUntil : retryAt),
+    since: past(lastSyncedAt, MINUTE),
+    until: future(isWaiting ? waitUntil : retryAt),
     next: future(nextRoundAt),
     items: progress?.items ? new Intl.NumberFormat(locale).format(progress.items) : undefined,
   };
   const templateOf = (name) => sentences?.[name] ?? english[name];
-  const sentenceFor = (name) => {
+  const sentenceFor = (name, values) => {
     const template = templateOf(name);
     return typeof template === "function" ? template(values) : fill(template, values);
   };
   // Later versions of the package may add phases, reasons and codes.
-  const parts = [sentenceFor(namesOf(status).find(templateOf))];
+  const parts = [
+    sentenceFor(
+      namesOf(status).find((name) => templateOf(name) !== undefined),
+      values,
+    ),
+  ];
   if (phase === "failed" || phase === "needs-auth" || isOffline) {
-    if (values.since) parts.push(sentenceFor("last"));
-    if (values.next) parts.push(sentenceFor("next"));
+    // Beside a failure, "now" would be read as if the update had succeeded.
+    const since = past(lastSyncedAt, 10 * SECOND);
+    if (since) parts.push(sentenceFor("last", { ...values, since }));
+    if (values.next) parts.push(sentenceFor("next", values));
   }
   return parts.filter(Boolean).join(" ");
 }
-
-/** How often a description is made again while it is subscribed, in milliseconds. */
-const SECOND = 1000;
 
 /** @type {typeof import("./describe.js").description} */
 export function description(status, options) {
@@ -114,13 +123,22 @@ export function description(status, options) {
 }
 
 /**
+ * Whether a round waits, in this tab or in the one that leads.
+ *
+ * @param {import("./query-status.js").QueryStatus} status
+ */
+const isWaitingStatus = ({ phase, waitReason }) =>
+  phase === "waiting" || (phase === "following" && waitReason !== undefined);
+
+/**
  * Returns the names of the sentences for a status, the most specific first.
  *
  * @param {import("./query-status.js").QueryStatus} status
  */
-function namesOf({ phase, waitReason, error, lastSyncedAt }) {
+function namesOf(status) {
+  const { phase, waitReason, error, lastSyncedAt } = status;
   const idle = lastSyncedAt ? "idle" : "new";
-  if (phase === "waiting") return [`waiting-${waitReason}`, "waiting"];
+  if (isWaitingStatus(status)) return [`waiting-${waitReason}`, "waiting"];
   if (phase === "failed") return [`failed-${error?.code}`, "failed"];
   if (phase === "needs-auth") return [error?.code === "claims" ? "failed-claims" : phase];
   return phase === "idle" ? [idle] : [phase, idle];
@@ -135,9 +153,12 @@ function fill(sentence, values) {
   return replaced(sentence.replace(/\[([^\]]*)\]/g, (_, part) => (isComplete(part) ? part : "")));
 }
 
-/** Returns a span from now in words, such as "5 minutes ago". Less than a minute ago is "now". */
-function span(relative, ms) {
-  const seconds = ms > 0 ? Math.ceil(ms / 1000) : Math.trunc(ms / 60_000) * 60;
+/**
+ * Returns a span from now in words, such as "5 minutes ago". Past ones are rounded down to a
+ * multiple of `step`, in milliseconds; 0 is "now".
+ */
+function span(relative, ms, step = SECOND) {
+  const seconds = (ms > 0 ? Math.ceil(ms / SECOND) * SECOND : Math.trunc(ms / step) * step) / SECOND;
   const size = Math.abs(seconds);
   if (size < 60) return relative.format(seconds, "second");
   if (size < 3600) return relative.format(Math.round(seconds / 60), "minute");

@@ -3,9 +3,11 @@
 export class DeltaError extends Error {
   /**
    * @param {string} message
-   * @param {import("./errors.js").DeltaErrorFields} fields
+   * @param {import("./errors.js").DeltaErrorFields} given
    */
-  constructor(message, { cause, ...fields }) {
+  constructor(message, given) {
+    const { cause, ...fields } = given ?? /** @type {any} */ ({});
+    if (!fields.code) throw new TypeError("the second argument of new DeltaError() must be { code, … }");
     super(message, cause === undefined ? undefined : { cause });
     /** @type {boolean} */
     this.retryable = false;

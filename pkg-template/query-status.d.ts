@@ -18,9 +18,9 @@ export interface QueryStatus {
   lastSyncedAt?: Date;
   /** While a round runs: its committed pages, received items, sent requests and received bytes. */
   progress?: { pages: number; items: number; requests: number; bytes: number };
-  /** In the phase `waiting`: the end of the wait, if it is known. */
+  /** In the phases `waiting` and `following`: the end of the wait, if it is known. */
   waitUntil?: Date;
-  /** In the phase `waiting`: the reason for the wait. */
+  /** In the phase `waiting`: the reason for the wait; in `following`, if the round waits. */
   waitReason?: WaitReason;
   /** Of a live query: when its next round is due. Absent while one runs or none is planned. */
   nextRoundAt?: Date;

@@ -2,6 +2,7 @@
 "use client";
 import { useSyncExternalStore } from "react";
 import { describe } from "./describe.js";
+import { badRequest, typeOf } from "./error.js";
 
 const SECOND = 1000;
 
@@ -13,6 +14,10 @@ function subscribe(run) {
 
 /** @type {typeof import("./react.js").useDescription} */
 export function useDescription(status, options) {
+  if (typeof status?.phase !== "string")
+    throw badRequest(
+      `useDescription() needs the status of useDelta() or useDeltaStatus(query), got ${typeOf(status)}`,
+    );
   const get = () => describe(status, options);
   return useSyncExternalStore(subscribe, get, get);
 }

@@ -429,8 +429,13 @@ for (const version of ["react-18", "react-19"]) {
       const Banner = () => String(useSignInError());
       const OfPromise = () => useDelta(Promise.resolve(client.orgContacts())).items.length;
       const StatusOfPromise = () => useDeltaStatus(Promise.resolve(client.orgContacts())).phase;
+      const WordsOfReadable = () => window.useDescription(client.orgContacts().status);
       const inProvider = (component) => h(DeltaProvider, { client }, h(component));
-      return [h(Names), h(Banner), ...[OfFeed, OfPromise, StatusOfPromise].map(inProvider)].map((element) => {
+      return [
+        h(Names),
+        h(Banner),
+        ...[OfFeed, OfPromise, StatusOfPromise, WordsOfReadable].map(inProvider),
+      ].map((element) => {
         try {
           return window.renderToString(element);
         } catch (error) {
@@ -444,6 +449,7 @@ for (const version of ["react-18", "react-19"]) {
       "bad-request: useDelta() needs a mirror, and a feed (mirror: false) has none",
       "bad-request: useDelta() needs a query, such as client.orgContacts(), got a Promise",
       "bad-request: useDeltaStatus() needs a query, such as client.orgContacts(), got a Promise",
+      "bad-request: useDescription() needs the status of useDelta() or useDeltaStatus(query), got an object",
     ]);
     complaints.length = 0;
   });

@@ -85,7 +85,15 @@ test("a status is described with its times and counts", () => {
       { ...failed("offline"), lastSyncedAt, nextRoundAt: at(120) },
       "This device is offline. Last successful update: 5 minutes ago. Next attempt in 2 minutes.",
     ],
-    [{ phase: "following", waitReason: "offline", lastSyncedAt }, "Another tab is updating this list."],
+    [{ phase: "following", lastSyncedAt }, "Another tab is updating this list."],
+    [
+      { phase: "following", waitReason: "throttled", waitUntil: at(20), lastSyncedAt },
+      "Waiting, because the server limits requests. Continues in 20 seconds.",
+    ],
+    [
+      { ...failed("network"), lastSyncedAt: at(-45) },
+      "The server cannot be reached. Check the connection. Last successful update: 40 seconds ago.",
+    ],
     [{ phase: "needs-auth", lastSyncedAt }, "Please sign in. Last successful update: 5 minutes ago."],
     [
       { phase: "needs-auth", error: failed("claims").error },
@@ -119,6 +127,14 @@ test("describe() of a query or of a readable status is refused with the way out"
       message: `description() needs query.status, got ${type}`,
     });
   await client.close();
+});
+
+test("an empty sentence says nothing, and is replaced by no other one", () => {
+  const sentences = { idle: "", closed: "", "needs-auth": "", "failed-claims": "" };
+  const lastSyncedAt = at(-300);
+  assert.equal(say({ phase: "idle", lastSyncedAt }, { sentences }), "");
+  assert.equal(say({ phase: "closed", lastSyncedAt }, { sentences }), "");
+  assert.equal(say({ phase: "needs-auth", error: failed("claims").error }, { sentences }), "");
 });
 
 test("every sentence can be replaced, by a text or a function, in another language", () => {
