@@ -94,7 +94,7 @@ const userTest = (name, files, ways) => ({
     host,
     wasmOrigin,
     async (project) => {
-      await project.run(`rm -f result.json; PORT=${await freePort()} ${command}`);
+      await project.run(`rm -f result.json; export PORT=${await freePort()}; ${command}`);
       return JSON.parse(await project.run("cat result.json"));
     },
   ]),
