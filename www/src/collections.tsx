@@ -54,8 +54,8 @@ export interface Collection<T> {
   /** Whether a round runs, in this tab or in the one that leads. */
   isBusy: boolean;
   /**
-   * Whether the first round fills an empty mirror. No rows are shown meanwhile, because they would
-   * move while others arrive.
+   * Whether the first round runs. No rows are shown meanwhile, because they would move while others
+   * arrive.
    */
   isFilling: boolean;
   marks: ReadonlyMap<string, Mark>;
