@@ -6,8 +6,8 @@ import { Value } from "./readable.js";
 /** The phases of a round that runs in this tab. */
 export const RUNNING = ["syncing", "resyncing", "waiting"];
 
-/** The phases in which no round of this tab runs, and the next one may start by itself. */
-const RESTING = ["new", "idle", "following"];
+/** The phases in which this tab sends no requests. It continues when the network is back. */
+const RESTING = ["new", "idle", "following", "waiting"];
 
 /** The codes of a failed round that the return of the network may mend. */
 const NO_NETWORK = ["offline", "network"];
@@ -99,13 +99,19 @@ export class Status {
   }
 
   /**
-   * Returns the status of a live query without network.
+   * Returns the status of a live query without network. A round that waits for something else does
+   * not continue before the network is back.
    *
    * @returns {QueryStatus}
    */
   #offline() {
-    const { lastSyncedAt } = this.#base;
-    return { ...(lastSyncedAt && { lastSyncedAt }), phase: "waiting", waitReason: "offline" };
+    const { phase, lastSyncedAt, progress } = this.#base;
+    return {
+      ...(lastSyncedAt && { lastSyncedAt }),
+      ...(phase === "waiting" && progress && { progress }),
+      phase: "waiting",
+      waitReason: "offline",
+    };
   }
 
   /** Shows the stored end of the last complete round, in milliseconds since 1970. */

@@ -226,6 +226,24 @@ test("a live query without network waits offline instead of being new, and says 
   await client.close();
 });
 
+test("a round that waits when the network is lost says offline, and its own reason when it is back", async (context) => {
+  const graph = await makeGraph();
+  const network = fakeNetwork(context, true);
+  const client = await open(graph, { retry: { base: 1 } });
+  const contacts = client.orgContacts();
+  graph.fault({ name: "throttle", retryAfter: 20 });
+  const live = contacts.live();
+  const throttled = await statusUntil(contacts, ({ waitReason }) => waitReason === "throttled");
+  network.set(false);
+  const { phase, waitReason, waitUntil, progress } = contacts.status.get();
+  assert.deepEqual([phase, waitReason, waitUntil], ["waiting", "offline", undefined]);
+  assert.deepEqual(progress, throttled.progress, "the round still runs");
+  network.set(true);
+  assert.equal(contacts.status.get().waitReason, "throttled");
+  live.stop();
+  await client.close();
+});
+
 test("twenty live queries of a client run at most four rounds at once", async () => {
   const graph = await makeGraph();
   let running = 0;
