@@ -49,5 +49,14 @@ export const closed = () =>
     { code: "closed" },
   );
 
+/** The promises whose errors were reported. */
+const reported = new WeakSet();
+
+/** Reports the error of a promise once, although StrictMode of React handles it twice. */
+export function reportRejection(promise, error) {
+  if (!reported.has(promise)) report(error);
+  reported.add(promise);
+}
+
 /** Reports an error of a listener. It must end neither a round nor the process. */
 export const report = (error) => (globalThis.reportError ?? console.error)(error);

@@ -2,7 +2,7 @@
 "use client";
 // Hooks for React. While React renders, they create nothing that needs a clean-up.
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
-import { badRequest, checkQuery, checkStatus, report } from "./error.js";
+import { badRequest, checkQuery, checkStatus, reportRejection } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
 import { listStatus } from "./list-status.js";
 import { Value } from "./readable.js";
@@ -23,7 +23,7 @@ function storeOf(client) {
   const onClosed = () => value.get().client?.closed && value.set(CLOSED);
   const onOpened = (opened) => value.set(opened?.closed ? CLOSED : contextOf(opened, NEW, onClosed));
   const onFailed = (error) => {
-    report(error);
+    reportRejection(client, error);
     value.set(contextOf(undefined, { phase: "failed", error }));
   };
   if (typeof client?.then === "function") client.then(onOpened, onFailed);

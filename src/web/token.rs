@@ -319,7 +319,7 @@ fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOu
         let advice = "this is a mistake in the app's code, configuration or registration, so a retry would fail in the same way";
         Error::new(Code::Unauthorized, format!("the token source failed{reason}: {advice}"))
     } else {
-        unusable(&format!("the token source failed{reason}; the next round continues at the same page"))
+        unusable(&format!("the token source failed{reason}; the next round calls it again"))
     };
     Err(RoundError::Failed(failure, cause))
 }

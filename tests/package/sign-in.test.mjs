@@ -419,7 +419,7 @@ test("an error of the token source is retryable unless the app has a mistake, wh
     assert.match(
       refused.message,
       retryable
-        ? /^the token source failed \(.+\); the next round continues at the same page$/
+        ? /^the token source failed \(.+\); the next round calls it again$/
         : /^the token source failed \(.+\): this is a mistake in the app's code, configuration or registration/,
     );
     await client.close();
