@@ -4,10 +4,16 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
 import { startFake } from "../fake.mjs";
+import { codeOf } from "../package/documented.mjs";
 import { startWorker } from "./workerd.mjs";
 
 const entry = new URL("stores-worker.mjs", import.meta.url).pathname;
 const kinds = ["durable-object", "d1"];
+const { encrypted } = await codeOf("security.md", "function encrypted(");
+const cryptoKey = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, [
+  "encrypt",
+  "decrypt",
+]);
 let worker;
 let fake;
 before(async () => {
@@ -61,6 +67,9 @@ for (const kind of kinds) {
     },
   }).filter(({ name }) => name.includes("two open stores"));
   for (const { name, run } of afterRestart) test(`${kind}, with its process restarted: ${name}`, run);
+
+  for (const { name, run } of storeContract(() => encrypted(remote(kind), cryptoKey)))
+    test(`${kind}, encrypted as in docs/security.md: ${name}`, run);
 
   test(`${kind}: a number that is too large for JavaScript stays a number, and null stays null`, async () => {
     const text = '{"round":1,"item":{"a":1e999,"b":-1e999,"c":null,"d":"null","e":1.5}}';

@@ -57,6 +57,8 @@ test("a second tab waits for the lock, its signal ends the wait, and it gets the
   const world = await makeWorld();
   const [first, second] = [await tab(world), await tab(world)];
   await hold(first);
+  // The second page is requested ahead.
+  await until(async () => (await requestsOf(world)).length === 2);
   await second.evaluate(() => {
     window.stop = new AbortController();
     window.begin("stopped", () => window.query.sync({ signal: window.stop.signal }));
@@ -66,7 +68,6 @@ test("a second tab waits for the lock, its signal ends the wait, and it gets the
   assert.deepEqual(await end(second, "stopped"), { reason: "enough" });
   assert.equal((await status(second)).phase, "new");
   await follow(second);
-  // The first tab has requested a page and, by look-ahead, the next one.
   assert.equal((await requestsOf(world)).length, 2, "a tab that waits for the lock sends no request");
   await first.evaluate(() => window.pages.return());
   assert.equal((await end(second, "following")).value.outcome, "complete");

@@ -2,16 +2,10 @@ import * as React from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { flushSync } from "react-dom";
 import { renderToString } from "react-dom/server";
-import {
-  DeltaProvider,
-  useDelta,
-  useDeltaClient,
-  useDeltaStatus,
-  useDescription,
-  useSignInError,
-} from "deltalink/react";
+import * as adapter from "deltalink/react";
 import "./kit.js";
 
+const { useDelta, useDeltaClient } = adapter;
 const h = React.createElement;
 const root = document.querySelector("#root");
 
@@ -30,7 +24,7 @@ function Names({ options, deps, log }) {
   return result.items.map(({ displayName }) => displayName).join();
 }
 
-Object.assign(window, {
+Object.assign(window, adapter, {
   React,
   h,
   root,
@@ -38,11 +32,5 @@ Object.assign(window, {
   hydrateRoot,
   flushSync,
   renderToString,
-  DeltaProvider,
-  useDelta,
-  useDeltaClient,
-  useDeltaStatus,
-  useDescription,
-  useSignInError,
   Names,
 });
