@@ -60,14 +60,14 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
     );
   const { phase, progress, lastSyncedAt, waitReason, waitUntil, nextRoundAt, error } = status;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
-  const past = (date, step) => date && span(relative, Math.min(0, date - Number(now)), step);
   const future = (date) => date && span(relative, Math.max(0, date - Number(now)));
   const isWaiting = isWaitingStatus(status);
   const isOffline = isWaiting && waitReason === "offline";
+  const isFailure = phase === "failed" || phase === "needs-auth" || isOffline;
   const retryAt = nextRoundAt ? undefined : error?.retryAt;
   /** @type {SentenceValues} */
   const values = {
-    since: past(lastSyncedAt, MINUTE),
+    since: lastSyncedAt && age(relative, Math.max(0, Number(now) - Number(lastSyncedAt)), isFailure),
     until: future(isWaiting ? waitUntil : retryAt),
     next: future(nextRoundAt),
     items: progress?.items ? new Intl.NumberFormat(locale).format(progress.items) : undefined,
@@ -84,10 +84,8 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
       values,
     ),
   ];
-  if (phase === "failed" || phase === "needs-auth" || isOffline) {
-    // Beside a failure, "now" would be read as if the update had succeeded.
-    const since = past(lastSyncedAt, 10 * SECOND);
-    if (since) parts.push(sentenceFor("last", { ...values, since }));
+  if (isFailure) {
+    if (values.since) parts.push(sentenceFor("last", values));
     if (values.next) parts.push(sentenceFor("next", values));
   }
   return parts.filter(Boolean).join(" ");
@@ -154,11 +152,19 @@ function fill(sentence, values) {
 }
 
 /**
- * Returns a span from now in words, such as "5 minutes ago". Past ones are rounded down to a
- * multiple of `step`, in milliseconds; 0 is "now".
+ * Returns an age in words, such as "5 minutes ago". Below a minute it is "now". Beside a failure,
+ * that would be read as if the update had succeeded: there it is in steps of 10 seconds, and
+ * nothing below 10 seconds.
  */
-function span(relative, ms, step = SECOND) {
-  const seconds = (ms > 0 ? Math.ceil(ms / SECOND) * SECOND : Math.trunc(ms / step) * step) / SECOND;
+function age(relative, ms, isFailure) {
+  const step = isFailure && ms < MINUTE ? 10 * SECOND : MINUTE;
+  if (isFailure && ms < step) return undefined;
+  return span(relative, -Math.floor(ms / step) * step);
+}
+
+/** Returns a span from now in words, such as "in 5 seconds". It begins with whole seconds. */
+function span(relative, ms) {
+  const seconds = Math.ceil(ms / SECOND);
   const size = Math.abs(seconds);
   if (size < 60) return relative.format(seconds, "second");
   if (size < 3600) return relative.format(Math.round(seconds / 60), "minute");

@@ -91,8 +91,21 @@ test("a status is described with its times and counts", () => {
       "Waiting, because the server limits requests. Continues in 20 seconds.",
     ],
     [
+      { ...failed("network"), lastSyncedAt: at(-9.9) },
+      "The server cannot be reached. Check the connection.",
+    ],
+    [
       { ...failed("network"), lastSyncedAt: at(-45) },
       "The server cannot be reached. Check the connection. Last successful update: 40 seconds ago.",
+    ],
+    [{ phase: "idle", lastSyncedAt: at(-110) }, "Updated 1 minute ago."],
+    [
+      { ...failed("forbidden"), lastSyncedAt: at(-110) },
+      "This account has no permission to read this list. Last successful update: 1 minute ago.",
+    ],
+    [
+      { ...failed("internal"), lastSyncedAt: at(-3599) },
+      "Something unexpected went wrong. Try again. Last successful update: 59 minutes ago.",
     ],
     [{ phase: "needs-auth", lastSyncedAt }, "Please sign in. Last successful update: 5 minutes ago."],
     [
