@@ -24,6 +24,9 @@ export const isSafe = (url) =>
   url?.protocol === "https:" ||
   (url?.protocol === "http:" && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname));
 
+/** What a URL parser would read differently: other characters, and the segments "." and "..". */
+const REFUSED = /[^!-~]|[?#\\]|\/(\.|%2e){1,2}(\/|$)/i;
+
 /**
  * Returns the origin and the URL of Graph's root, without a slash at the end. The rules are those
  * of src/protocol/endpoint.rs: a root without a path gets the version.
@@ -37,7 +40,7 @@ export function rootOf(options, owner) {
     throw badRequest(`options.cloud of ${owner} must be one of ${Object.keys(CLOUDS).join(", ")}`);
   const text = endpoint === undefined ? CLOUDS[name] : endpoint;
   const url = typeof text === "string" ? parseUrl(text) : undefined;
-  if (!isSafe(url) || url.host !== hostOf(text) || /[?#\\ \p{Cc}]/u.test(text))
+  if (!isSafe(url) || url.host !== hostOf(text) || REFUSED.test(text))
     throw badRequest(
       `options.endpoint of ${owner} must be a root such as "https://graph.microsoft.com/v1.0"; http is allowed for loopback only`,
     );

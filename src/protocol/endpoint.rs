@@ -47,17 +47,23 @@ impl Endpoint {
     /// Reads a root that the caller gave.
     pub fn parse(root: &str) -> Result<Self> {
         let invalid_root = |why: &str| {
+            // A password may be in front of the host.
+            let shown =
+                root.rsplit_once('@').map_or_else(|| quote(root), |(_, host)| quote(&format!("…@{host}")));
             Error::new(
                 Code::BadRequest,
                 format!(
                     "options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, \
-                    got {}",
-                    quote(root)
+                    got {shown}"
                 ),
             )
         };
-        if has_unsafe_character(root) || root.contains(['?', '#', ' ']) {
+        // A URL parser would encode other characters, and resolve the segments.
+        if !root.bytes().all(|byte| byte.is_ascii_graphic()) || root.contains(['?', '#', '\\']) {
             return Err(invalid_root("it contains a character that is not allowed there"));
+        }
+        if root.split('/').any(is_dot_segment) {
+            return Err(invalid_root("its path contains the segment \".\" or \"..\""));
         }
         let split = split(root).ok_or_else(|| invalid_root("it is not an absolute http or https URL"))?;
         if split.authority.contains('@') {
@@ -180,6 +186,11 @@ pub fn redacted(link: &str) -> String {
     text
 }
 
+/// Whether a URL parser resolves a segment of a path: `.` or `..`, encoded or not.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
 /// Whether a URL parser would read the text differently from how it looks: parsers drop tabs and
 /// line ends, trim other control characters at the ends, and read `\` as `/`.
 fn has_unsafe_character(text: &str) -> bool {
@@ -261,6 +272,24 @@ mod tests {
             Endpoint::parse("HTTPS://Graph.Microsoft.com:443/beta").unwrap().root(),
             "https://graph.microsoft.com/beta"
         );
+    }
+
+    #[test]
+    fn a_refused_root_is_named_without_its_password() {
+        for root in
+            ["https://ann:hunter2@h.example", "https://ann:hunter2@h.example?x", "ftp://:hunter2@h.example"]
+        {
+            let message = Endpoint::parse(root).unwrap_err().message;
+            assert!(message.contains("…@h.example") && !message.contains("hunter2"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_root_that_a_url_parser_would_change_is_refused() {
+        for root in ["https://h.example/.", "https://h.example/v1.0/%2e./beta", "https://h.example/\u{85}"] {
+            assert!(Endpoint::parse(root).is_err(), "{root}");
+        }
+        assert!(Endpoint::parse("https://h.example/a..b/.c").is_ok());
     }
 
     #[test]

@@ -37,7 +37,17 @@ pub fn without_values_of(text: &str, link: &str) -> String {
 /// Quotes a caller's string without anything that may be a token: cuts a link before its
 /// parameters, and removes long words.
 pub fn quote(text: &str) -> String {
-    let redacted = redact(text.split(['?', '#']).next().unwrap_or_default(), 80);
+    quote_until(text, &['?', '#'])
+}
+
+/// Quotes a path like [`quote`], and cuts it before the parameters of a function too, as in
+/// `delta(token='…')`.
+pub fn quote_path(path: &str) -> String {
+    quote_until(path, &['?', '#', '('])
+}
+
+fn quote_until(text: &str, ends: &[char]) -> String {
+    let redacted = redact(text.split(ends).next().unwrap_or_default(), 80);
     let end = if redacted.len() < text.len() && !redacted.ends_with('…') { "…" } else { "" };
     format!("{:?}", redacted + end)
 }

@@ -398,6 +398,13 @@ test("an endpoint means the same for rounds and for subscriptions", async () => 
     ["http://2130706433", "bad-request"],
     ["http://localhost.", "bad-request"],
     ["https://graph.microsoft.us/v 1.0", "bad-request"],
+    ["https://graph.microsoft.us/.", "bad-request"],
+    ["https://graph.microsoft.us/v1.0/../beta", "bad-request"],
+    ["https://graph.microsoft.us/v1.0/%2E.", "bad-request"],
+    ["https://graph.microsoft.us/a..b", "https://graph.microsoft.us/a..b"],
+    ["https://graph.microsoft.us/v1.0\u0085", "bad-request"],
+    ["https://graph.microsoft.us/v1.0/\u00e9", "bad-request"],
+    ["https://graph.\u212aind.example", "bad-request"],
   ]) {
     assert.equal(await rootOf(endpoint, "/contacts/", sync), root, `rounds, ${endpoint}`);
     assert.equal(await rootOf(endpoint, "/subscriptions", ensure), root, `subscriptions, ${endpoint}`);

@@ -5,7 +5,7 @@ use super::options::Options;
 use super::{Query, is_invalid};
 use crate::protocol::error::{Result, bad_request};
 use crate::protocol::rate::Workload;
-use crate::protocol::redact::quote;
+use crate::protocol::redact::quote_path;
 use crate::protocol::resource::{self, IdFilter, PageSize};
 
 /// Checks the path and the options of `track()`.
@@ -13,7 +13,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     let invalid_path = |why: &str| {
         bad_request(format!(
             "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}",
-            quote(path)
+            quote_path(path)
         ))
     };
     if !path.starts_with('/') || path.starts_with("//") {
