@@ -246,15 +246,17 @@ impl QueryBuilder {
         // A first request that starts from a token does not list everything.
         let is_token =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
-        let has_full_rounds = !self.params.iter().any(|(name, _, _)| is_token(name))
-            && !self.path.to_ascii_lowercase().contains("(token=");
+        // A token is the only parameter that the function itself has: `delta(token='latest')`.
+        let function = self.path.rsplit('/').next().unwrap_or_default();
+        let has_parameter = function.contains('(') && !function.ends_with("()");
+        let has_full_rounds = !has_parameter && !self.params.iter().any(|(name, _, _)| is_token(name));
         let workload =
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
         let is_outlook = workload == Workload::Outlook;
         if is_outlook && !has_full_rounds {
             return bad_request(
-                "options.query must not start from a token here, because Outlook does not support \
-                that; leave the token out: the first round lists everything",
+                "a first round cannot start from a token here, because Outlook does not support that; \
+                leave the token out: the first round lists everything",
             );
         }
         // `changeType` filters by the kind of change, and Graph returns at most 5,000 messages of a

@@ -419,9 +419,31 @@ fn a_round_from_latest_is_not_full() {
     );
     let skip = vec![("$skiptoken".into(), "x".into())];
     assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().has_full_rounds);
-    assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().has_full_rounds);
-    assert!(!track("/me/drive/root/DELTA(TOKEN='latest')", Options::default()).unwrap().has_full_rounds);
-    assert!(track("/users/delta", Options::default()).unwrap().has_full_rounds);
+    for path in [
+        "/me/drive/root/delta(token='latest')",
+        "/me/drive/root/DELTA(TOKEN='latest')",
+        "/me/drive/root/delta(token%3D'latest')",
+        "/me/drive/root/microsoft.graph.delta(%74oken='latest')",
+    ] {
+        assert!(!track(path, Options::default()).unwrap().has_full_rounds, "{path}");
+    }
+    for path in ["/users/delta", "/users/delta()", "/users('a@contoso.example')/contacts/delta"] {
+        assert!(track(path, Options::default()).unwrap().has_full_rounds, "{path}");
+    }
+}
+
+#[test]
+fn a_refused_path_is_named_without_its_token() {
+    for path in [
+        "me/drive/root/delta(token='SECRET')",
+        "/me/drive/root/delta (token='SECRET')",
+        "/me/drive/root/delta(token='SECRET')/x",
+        "/me/drive/root/delta?token=SECRET",
+    ] {
+        let refused = message(track(path, Options::default()));
+        assert!(refused.contains("me/drive/root/delta"), "{refused}");
+        assert!(refused.ends_with("…\"") && !refused.contains("SECRET"), "{refused}");
+    }
 }
 
 #[test]
