@@ -268,9 +268,11 @@ export class View {
       throw badRequest("options.descending is only for a property: the function in options.orderBy decides");
     this.#rows = rows(completes);
     this.#where = where ? named(where, "where") : () => true;
-    const order = orderBy ?? (isEvents ? byStart : byId);
-    const directed = descending ? (one, other) => order(other, one) : order;
-    const compare = typeof order === "string" ? byPath(order, descending) : directed;
+    const byDefault = isEvents ? byStart : byId;
+    let compare = descending ? (one, other) => byDefault(other, one) : byDefault;
+    if (typeof orderBy === "string") compare = byPath(orderBy, descending);
+    // A sort throws if a result is not a number, but has a value: a BigInt.
+    if (typeof orderBy === "function") compare = (one, other) => Number(orderBy(one, other));
     this.#compare = named((one, other) => compare(one, other) || byId(one, other), "orderBy");
     this.#limit = limit;
   }

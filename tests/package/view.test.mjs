@@ -346,6 +346,26 @@ test("values that cannot be compared are an error of the list, as a function tha
   await client.close();
 });
 
+test("a comparison whose result is a BigInt sorts, and one without a numeric value is an error that names the option", async (context) => {
+  const { client, contacts } = await openSynced(3);
+  context.mock.method(console, "error", () => {});
+  const ids = (await contacts.all()).map(({ id }) => id);
+  const orderBy = (one, other) => /** @type {any} */ (one.id < other.id ? 1n : -1n);
+  const { items } = await stateUntil(contacts.view({ orderBy }), isReady);
+  assert.deepEqual(
+    items.map(({ id }) => id),
+    ids.sort().toReversed(),
+  );
+  const symbols = contacts.view({ orderBy: () => /** @type {any} */ (Symbol("later")) });
+  const { error } = await stateUntil(symbols, isReady);
+  const { code, message, cause } = error;
+  assert.deepEqual(
+    [code, message, cause instanceof TypeError],
+    ["bad-request", "options.orderBy has thrown: see cause", true],
+  );
+  await client.close();
+});
+
 test("a view in a host without tabs follows a commit after the time of one frame", async (context) => {
   const { graph, client, contacts } = await openSynced(3);
   const view = contacts.view();
