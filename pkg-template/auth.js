@@ -97,7 +97,7 @@ export function clientCredentials(options) {
       timer = setTimeout(() => {
         reject(
           new DeltaError(
-            `${waitingFor} did not respond within ${timeout} ms; the next round continues at the same page`,
+            `${waitingFor} did not respond within ${timeout} ms; the next round asks again`,
             { code: "network", retryable: true },
           ),
         );

@@ -7,7 +7,7 @@ export class DeltaError extends Error {
    */
   constructor(message, given) {
     const { cause, ...fields } = given ?? /** @type {any} */ ({});
-    if (!fields.code) throw new TypeError("the second argument of new DeltaError() must be { code, … }");
+    if (!fields.code) throw badRequest("the second argument of new DeltaError() must be { code, … }");
     super(message, cause === undefined ? undefined : { cause });
     /** @type {boolean} */
     this.retryable = false;

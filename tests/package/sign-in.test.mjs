@@ -478,6 +478,21 @@ test("a token function that never resolves leads to an error with a reason", asy
   await client.close();
 });
 
+test("a token source that makes a DeltaError without a code is a mistake of the app, which no retry mends", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world, {
+    token: () => {
+      throw new DeltaError("nobody is signed in", /** @type {any} */ (undefined));
+    },
+  });
+  await assert.rejects(client.orgContacts().sync(), {
+    code: "bad-request",
+    retryable: false,
+    message: /the second argument of new DeltaError\(\) must be \{ code, … \}/,
+  });
+  await client.close();
+});
+
 test("an error never contains a token that the response repeats", async () => {
   const token = "eyJ0eXAiOiJKV1QiLCJub25jZSI6.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
   for (const respond of [
