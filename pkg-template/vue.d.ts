@@ -1,4 +1,5 @@
 import type { DeltaError, DeltaQuery, LiveOptions, QueryStatus, Readable, ViewOptions } from "deltalink";
+import type { DescribeOptions } from "deltalink/describe";
 import type { ComputedRef, MaybeRefOrGetter, ShallowRef } from "vue";
 
 /** The options of `useDelta()`. */
@@ -57,8 +58,21 @@ export function useDelta<T>(
 ): UseDeltaResult<T>;
 
 /**
- * Returns a ref with the value of a readable, such as `client.signInError` or the `description()`
- * of a status, until the component or effect scope ends. Undefined without a readable. On a server
+ * Returns a ref with a status in words that a user understands, as `describe()` of
+ * `deltalink/describe` makes them. It changes with the status and with time ("Updated 2 minutes
+ * ago."), until the component or effect scope ends.
+ *
+ * @example
+ *   const { items, status } = useDelta(contacts);
+ *   const words = useDescription(status);
+ */
+export function useDescription(
+  status: MaybeRefOrGetter<QueryStatus>,
+  options?: MaybeRefOrGetter<Omit<DescribeOptions, "now"> | undefined>,
+): Readonly<ShallowRef<string>>;
+
+/**
+ * Returns a ref with the value of a readable, such as `client.signInError` or `query.status`, until the component or effect scope ends. Undefined without a readable. On a server
  * it has the current value.
  *
  * @example

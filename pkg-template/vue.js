@@ -1,9 +1,12 @@
 // @ts-check
 // Composables for Vue.
 import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
+import { describe } from "./describe.js";
 import { checkQuery } from "./error.js";
 import { EMPTY, NEW } from "./initial.js";
 import { listStatus } from "./list-status.js";
+
+const SECOND = 1000;
 
 /** @type {typeof import("./vue.js").useDelta} */
 export function useDelta(query, options) {
@@ -50,6 +53,18 @@ export function useDelta(query, options) {
     // `status` shows the error.
     syncNow: async () => void (await (handle ? handle.syncNow() : current?.sync())?.catch(() => {})),
   };
+}
+
+/** @type {typeof import("./vue.js").useDescription} */
+export function useDescription(status, options) {
+  const words = shallowRef("");
+  const update = () => (words.value = describe(toValue(status), toValue(options)));
+  watch([() => toValue(status), () => toValue(options)], update, { immediate: true });
+  // A server renders the words once.
+  if (typeof document === "undefined") return words;
+  const timer = setInterval(update, SECOND);
+  onScopeDispose(() => clearInterval(timer));
+  return words;
 }
 
 /** @type {typeof import("./vue.js").useReadable} */

@@ -85,7 +85,7 @@ addFile(
 );
 for (const [name, framework, budget] of [
   ["react", "react", 3.5 * KB],
-  ["vue", "vue", 1.5 * KB],
+  ["vue", "vue", 3.5 * KB],
   ["tanstack-db", "@tanstack/db", 1.5 * KB],
 ])
   addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), budget);

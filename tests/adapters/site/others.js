@@ -3,7 +3,7 @@ import { createRoot as createSolidRoot, from } from "solid-js";
 import { get } from "svelte/store";
 import * as Vue from "vue";
 import { deltaCollectionOptions } from "deltalink/tanstack-db";
-import { useDelta, useReadable } from "deltalink/vue";
+import { useDelta, useDescription, useReadable } from "deltalink/vue";
 import "./kit.js";
 
 Object.assign(window, {
@@ -17,5 +17,6 @@ Object.assign(window, {
   Vue,
   deltaCollectionOptions,
   useDelta,
+  useDescription,
   useReadable,
 });
