@@ -6,7 +6,7 @@ import { Value } from "./readable.js";
 /** The phases of a round that runs in this tab. */
 export const RUNNING = ["syncing", "resyncing", "waiting"];
 
-/** The phases in which this tab sends no requests. It continues when the network is back. */
+/** The phases in which this tab sends no requests. */
 const RESTING = ["new", "idle", "following", "waiting"];
 
 /** The codes of a failed round that the return of the network may mend. */
@@ -99,8 +99,8 @@ export class Status {
   }
 
   /**
-   * Returns the status of a live query without network. A round that waits for something else does
-   * not continue before the network is back.
+   * Returns the status of a live query whose host has no network. A round that waits, for another
+   * reason, needs the network afterwards.
    *
    * @returns {QueryStatus}
    */

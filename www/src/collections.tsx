@@ -190,7 +190,8 @@ export function useCollection<T extends { id: string }>(options: Options<T>): Co
   const isRunning = pressed > 0 || isSettling || Boolean(status.progress);
   // After the first round the phase is `syncing`, until the list has all rows.
   const isFirst = ready && !synced && (isRunning || status.phase === "syncing");
-  const isFilling = isFirst && status.waitReason !== "offline";
+  // Without network, a first round that has not begun must not show a skeleton for ever.
+  const isFilling = isFirst && (Boolean(status.progress) || status.waitReason !== "offline");
   const isBusy = Boolean(query) && (isRunning || isFilling);
   const wasBusy = useRef(false);
   useEffect(() => {
