@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -69,18 +70,21 @@ async function byEsbuild(replaced = {}) {
   };
 }
 
-/** Writes the files of the app for Vite. */
+/** Writes the app for Vite, with the service worker where the script of docs/hosts.md reads it. */
 async function writeApp() {
-  await mkdir(`${folder}src`, { recursive: true });
+  const script = blockOf("readdirSync(");
+  const [, worker] = /readFileSync\("([^"]+)"/.exec(script);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(dirname(folder + worker), { recursive: true });
   await writeFile(`${folder}index.html`, '<script type="module" src="/app.js"></script>');
   await writeFile(`${folder}app.js`, APP);
-  await writeFile(`${folder}src/sw.js`, blockOf("addEventListener("));
+  await writeFile(folder + worker, blockOf("addEventListener("));
+  await writeFile(`${folder}list.mjs`, script);
 }
 
 /** Builds the app by Vite, and runs the script of docs/hosts.md after it. */
 async function byVite() {
   await writeApp();
-  await writeFile(`${folder}list.mjs`, blockOf("readdirSync("));
   await buildByVite({ root: folder, configFile: false, logLevel: "error" });
   await promisify(execFile)(process.execPath, ["list.mjs"], { cwd: folder });
   const site = await serve((path) => `${folder}dist${path}`);
