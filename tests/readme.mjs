@@ -30,6 +30,7 @@ declare global {
   function getToken(): Promise<string>;
   const pca: import("@azure/msal-browser").PublicClientApplication;
   const account: import("@azure/msal-browser").AccountInfo;
+  const button: HTMLButtonElement;
   function signIn(claims?: string): Promise<void>;
   function draw(items: readonly unknown[], ready: boolean, total: number): void;
 }
