@@ -96,10 +96,10 @@ export function clientCredentials(options) {
     const timedOut = new Promise((_, reject) => {
       timer = setTimeout(() => {
         reject(
-          new DeltaError(
-            `${waitingFor} did not respond within ${timeout} ms; the next round asks again`,
-            { code: "network", retryable: true },
-          ),
+          new DeltaError(`${waitingFor} did not respond within ${timeout} ms; the next round asks again`, {
+            code: "network",
+            retryable: true,
+          }),
         );
         controller.abort();
       }, timeout);

@@ -42,8 +42,9 @@ export function DeltaProvider(props: DeltaProviderProps): ReactElement;
 export function useDeltaClient(): DeltaClient | undefined;
 
 /**
- * Returns the status of a query, and renders again when it changes. Starts no round. Without a query
- * it is the status of the provider's client: `new`, `failed` if its promise has rejected, or `closed`.
+ * Returns the status of a query, and renders again when it changes. Starts no round. Without a
+ * query it is that of the provider's client: `new`, `failed` if its promise has rejected, or
+ * `closed`.
  */
 export function useDeltaStatus(query: Pick<DeltaFeed<unknown>, "status"> | undefined): QueryStatus;
 

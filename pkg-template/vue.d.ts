@@ -72,8 +72,9 @@ export function useDescription(
 ): Readonly<ShallowRef<string>>;
 
 /**
- * Returns a ref with the value of a readable, such as `client.signInError` or `query.status`, until the component or effect scope ends. Undefined without a readable. On a server
- * it has the current value.
+ * Returns a ref with the value of a readable, such as `client.signInError` or `query.status`, until
+ * the component or effect scope ends. Undefined without a readable. On a server it has the current
+ * value.
  *
  * @example
  *   const signInError = useReadable(() => client.value?.signInError);

@@ -58,12 +58,8 @@ impl Endpoint {
                 ),
             )
         };
-        // A URL parser would encode other characters, and resolve the segments.
-        if !root.bytes().all(|byte| byte.is_ascii_graphic()) || root.contains(['?', '#', '\\']) {
+        if has_unsafe_character(root) || root.contains(['?', '#', ' ']) {
             return Err(invalid_root("it contains a character that is not allowed there"));
-        }
-        if root.split('/').any(is_dot_segment) {
-            return Err(invalid_root("its path contains the segment \".\" or \"..\""));
         }
         let split = split(root).ok_or_else(|| invalid_root("it is not an absolute http or https URL"))?;
         if split.authority.contains('@') {
@@ -73,6 +69,9 @@ impl Endpoint {
         let host = split.host();
         if host.is_empty() {
             return Err(invalid_root("it has no host"));
+        }
+        if !split.rest.is_ascii() || split.rest.split('/').any(is_dot_segment) {
+            return Err(invalid_root("its path is not normalized: a URL parser would change it"));
         }
         if split.is_secure || is_loopback(&host) {
             let path = split.rest.trim_end_matches('/');

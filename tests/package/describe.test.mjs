@@ -90,10 +90,7 @@ test("a status is described with its times and counts", () => {
       { phase: "following", waitReason: "throttled", waitUntil: at(20), lastSyncedAt },
       "Waiting, because the server limits requests. Continues in 20 seconds.",
     ],
-    [
-      { ...failed("network"), lastSyncedAt: at(-9.9) },
-      "The server cannot be reached. Check the connection.",
-    ],
+    [{ ...failed("network"), lastSyncedAt: at(-9.9) }, "The server cannot be reached. Check the connection."],
     [
       { ...failed("network"), lastSyncedAt: at(-45) },
       "The server cannot be reached. Check the connection. Last successful update: 40 seconds ago.",

@@ -486,9 +486,9 @@ test("a token source that makes a DeltaError without a code is a mistake of the 
     },
   });
   await assert.rejects(client.orgContacts().sync(), {
-    code: "bad-request",
+    code: "unauthorized",
     retryable: false,
-    message: /the second argument of new DeltaError\(\) must be \{ code, … \}/,
+    message: /^the token source failed \(the second argument of new DeltaError\(\) must be \{ code, … \}/,
   });
   await client.close();
 });
