@@ -36,7 +36,7 @@ interface Bar extends Day {
 interface ChartProps {
   title: string;
   bars: Bar[];
-  /** A bar with a larger sum is cut off, and the sum is written above it. */
+  /** A bar with a larger sum is cut off and crossed by a gap, and the sum is written above it. */
   max: number;
   withRounds?: boolean;
   head: string[];
@@ -120,6 +120,7 @@ function Chart({ title, bars, max, withRounds, head, rows }: ChartProps) {
               <g key={bar.key}>
                 <title>{bar.title}</title>
                 <rect className="hit" x={x(bar.key)} y={TOP} width={x.bandwidth()} height={HEIGHT - TOP} />
+                {sum > max && <path className="gap" d={`M${x(bar.key)} ${TOP + 18}l${x.bandwidth()} -8`} />}
                 {sum > max && fontSizeOf(sum, x.step()) >= MIN_FONT_SIZE && (
                   <text
                     className="over"
@@ -218,7 +219,9 @@ const waitedIn = ({ waits }: RoundEntry): number => waits.reduce((sum, { ms }) =
 /** The last rounds, the newest on the right. */
 export function RoundsChart({ rounds }: { rounds: RoundEntry[] }) {
   const shown = rounds.slice(0, 40).reverse();
-  const increments = shown.filter(({ kind }) => kind === "incremental").map(sumOf);
+  // The first rounds list everything, and would dwarf all later ones.
+  const later = shown.filter((round) => round.kind === "incremental" && sumOf(round) > 0);
+  const max = Math.max(4, ...(later.length ? later : shown).map(sumOf));
   const keyOf = ({ view, endedAt }: RoundEntry) => `${view} ${endedAt}`;
   const bars = shown.map((round): Bar => {
     const { added, changed, removed, view, endedAt, outcome } = round;
@@ -230,8 +233,7 @@ export function RoundsChart({ rounds }: { rounds: RoundEntry[] }) {
     <Chart
       title="Rounds over time"
       bars={bars}
-      // The first rounds list everything, and would dwarf all others.
-      max={Math.max(4, ...increments)}
+      max={max}
       withRounds
       head={["Time", "Collection", "New", "Changed", "Removed", "Result", "Waited"]}
       rows={[...shown].reverse().map((round) => ({
