@@ -11,6 +11,7 @@ import type {
   DirectoryRole,
   DriveItem,
   EducationAssignment,
+  EducationCategory,
   EducationClass,
   EducationSchool,
   EducationUser,
@@ -21,6 +22,9 @@ import type {
   Message,
   OAuth2PermissionGrant,
   OrgContact,
+  PlannerBucket,
+  PlannerPlan,
+  PlannerTask,
   ServicePrincipal,
   Site,
   TodoTask,
@@ -71,11 +75,13 @@ type ItemOf<Collection extends string> = Collection extends keyof Roots
   ? Roots[Collection]
   : Collection extends `${string}/calendarView`
     ? Event
-    : Collection extends `${string}/getAllRecordings(${string})`
+    : Collection extends `${string}/getAllRecordings(${string})` | `${string}/${Call}/${string}/recordings`
       ? CallRecording
-      : Collection extends `${string}/getAllTranscripts(${string})`
+      : Collection extends
+            `${string}/getAllTranscripts(${string})` | `${string}/${Call}/${string}/transcripts`
         ? CallTranscript
-        : Collection extends `${"teams/" | "chats/"}${string}/${"messages" | "replies"}`
+        : Collection extends
+              `${"teams/" | "chats/"}${string}/${"messages" | "replies"}` | `${string}/getAllMessages`
           ? ChatMessage
           : Collection extends `${string}/messages`
             ? Message
@@ -98,7 +104,22 @@ type ItemOf<Collection extends string> = Collection extends keyof Roots
                           ? ListItem
                           : Collection extends `education/${string}/assignments`
                             ? EducationAssignment
-                            : Entity;
+                            : Collection extends
+                                  | `education/${string}/assignmentCategories`
+                                  | `education/${string}/assignments/${string}/categories`
+                              ? EducationCategory
+                              : PlannerItemOf<Collection>;
+
+/** What can be recorded. */
+type Call = "onlineMeetings" | "adhocCalls";
+
+type PlannerItemOf<Collection extends string> = Collection extends `planner/plans/${string}/buckets`
+  ? PlannerBucket
+  : Collection extends `planner/plans/${string}/tasks` | `${string}/planner/tasks` | "planner/tasks"
+    ? PlannerTask
+    : Collection extends `${string}/planner/plans` | `planner/rosters/${string}/plans`
+      ? PlannerPlan
+      : Entity;
 
 interface Roots {
   administrativeUnits: AdministrativeUnit;

@@ -36,11 +36,15 @@ import type {
   ContactFolder,
   DriveItem,
   EducationAssignment,
+  EducationCategory,
   EducationUser,
   Group,
   ListItem,
   MailFolder,
   Message,
+  PlannerBucket,
+  PlannerPlan,
+  PlannerTask,
   Site,
   TodoTask,
   TodoTaskList,
@@ -342,6 +346,18 @@ export function paths(): void {
   same<Tracked<"/sites/delta">, WithId<Site>>(true);
   same<Tracked<"/education/users/delta">, WithId<EducationUser>>(true);
   same<Tracked<"/education/classes/c/assignments/delta">, WithId<EducationAssignment>>(true);
+  same<Tracked<"/education/classes/c/assignmentCategories/delta">, WithId<EducationCategory>>(true);
+  same<Tracked<"/education/classes/c/assignments/a/categories/delta">, WithId<EducationCategory>>(true);
+  same<Tracked<"/me/onlineMeetings/m/recordings/delta">, WithId<CallRecording>>(true);
+  same<Tracked<"/users/u/adhocCalls/c/transcripts/delta">, WithId<CallTranscript>>(true);
+  same<Tracked<"/users/u/chats/getAllMessages/delta">, WithId<ChatMessage>>(true);
+  same<Tracked<"/planner/plans/p/buckets/delta">, WithId<PlannerBucket>>(true);
+  same<Tracked<"/planner/plans/p/tasks/delta">, WithId<PlannerTask>>(true);
+  same<Tracked<"/planner/tasks/delta">, WithId<PlannerTask>>(true);
+  same<Tracked<"/users/u/planner/tasks/delta">, WithId<PlannerTask>>(true);
+  same<Tracked<"/groups/g/planner/plans/delta">, WithId<PlannerPlan>>(true);
+  same<Tracked<"/planner/rosters/r/plans/delta">, WithId<PlannerPlan>>(true);
+  same<Tracked<"/me/planner/all/delta">, Entity>(true);
   same<Tracked<"/users/delta/x">, Entity>(true);
   same<Tracked<"/communications/delta">, Entity>(true);
   same<Tracked<string>, Entity>(true);
