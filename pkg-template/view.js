@@ -138,8 +138,8 @@ export class Rows {
     const frame = hasFrames ? requestAnimationFrame(update) : undefined;
     /** @type {any} */
     const timer = setTimeout(update, delay || (document ? PAUSE : FRAME));
-    // In Node the timer does not keep the process alive.
-    timer.unref?.();
+    // In Node an update keeps the process alive, but the repetition of a failed read does not.
+    if (delay) timer.unref?.();
     this.#cancelUpdate = () => {
       if (hasFrames) cancelAnimationFrame(frame);
       clearTimeout(timer);

@@ -1,6 +1,8 @@
 // Views: lists in memory that follow the mirror, through the packed package in Node.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 import { fakeTimers, until } from "../wait.mjs";
@@ -364,6 +366,28 @@ test("a comparison whose result is a BigInt sorts, and one without a numeric val
     ["bad-request", "options.orderBy has thrown: see cause", true],
   );
   await client.close();
+});
+
+test("a script in Node that waits for nothing but a view gets its items, and then ends", async () => {
+  const script = `
+    import { openDelta } from "deltalink";
+    import { fakeGraph } from "deltalink/testing";
+    const graph = await fakeGraph({ populate: { contacts: 3 } });
+    const { fetch, token } = graph;
+    const client = await openDelta({ fetch, token, store: "memory" });
+    const contacts = client.orgContacts();
+    const view = contacts.view();
+    const total = (wanted) =>
+      new Promise((resolve) => view.subscribe(({ total }) => total === wanted && resolve(total)));
+    await contacts.sync();
+    console.log(await total(3));
+    graph.add("contacts", {});
+    await contacts.sync();
+    console.log(await total(4));
+  `;
+  const cwd = new URL("..", import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd });
+  assert.equal(stdout, "3\n4\n");
 });
 
 test("a view in a host without tabs follows a commit after the time of one frame", async (context) => {
