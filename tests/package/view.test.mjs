@@ -386,7 +386,9 @@ test("a script in Node that waits for nothing but a view gets its items, and the
     console.log(await total(4));
   `;
   const cwd = new URL("..", import.meta.url).pathname;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd });
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
+    cwd,
+  });
   assert.equal(stdout, "3\n4\n");
 });
 
