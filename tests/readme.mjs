@@ -146,7 +146,7 @@ declare module "vitest" {
 }
 declare module "@microsoft/sp-http" { interface AadTokenProvider { getToken(resource: string, options?: { useCachedToken?: boolean; claims?: string }): Promise<string> } }
 declare module "@microsoft/mgt-element" { const Providers: { globalProvider: { getAccessToken(options: { scopes: string[] }): Promise<string>; getActiveAccount?(): { id: string } | undefined } } }
-declare module "@azure/identity" { class InteractiveBrowserCredential { constructor(options: { clientId: string; tenantId: string; disableAutomaticAuthentication?: boolean }); authenticate(scopes: string, options?: { claims?: string }): Promise<unknown>; getToken(scopes: string | string[]): Promise<{ token: string; expiresOnTimestamp: number }> } }`,
+declare module "@azure/identity" { class InteractiveBrowserCredential { constructor(options: { clientId: string; tenantId: string }); authenticate(scopes: string): Promise<unknown>; getToken(scopes: string | string[]): Promise<{ token: string; expiresOnTimestamp: number }> } }`,
 );
 writeFileSync(
   `${folder}/tsconfig.json`,
