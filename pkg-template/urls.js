@@ -24,7 +24,7 @@ export const isSafe = (url) =>
   url?.protocol === "https:" ||
   (url?.protocol === "http:" && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname));
 
-/** What a URL parser would read differently: other characters, and the segments "." and "..". */
+/** What may mean another root to a URL parser: other characters, and the segments "." and "..". */
 const REFUSED = /[^!-~]|[?#\\]|\/(\.|%2e){1,2}(\/|$)/i;
 
 /**

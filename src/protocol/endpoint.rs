@@ -47,9 +47,13 @@ impl Endpoint {
     /// Reads a root that the caller gave.
     pub fn parse(root: &str) -> Result<Self> {
         let invalid_root = |why: &str| {
-            // A password may be in front of the host.
-            let shown =
-                root.rsplit_once('@').map_or_else(|| quote(root), |(_, host)| quote(&format!("…@{host}")));
+            let shown = match root.rsplit_once('@') {
+                None => quote(root),
+                // Everything may belong to the parameters.
+                Some((before, _)) if before.contains(['?', '#']) => quote("…"),
+                // A password may be in front of the host.
+                Some((_, host)) => quote(&format!("…@{host}")),
+            };
             Error::new(
                 Code::BadRequest,
                 format!(
@@ -274,12 +278,21 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_root_is_named_without_its_password() {
+    fn a_refused_root_is_named_without_its_password_and_its_parameters() {
         for root in
-            ["https://ann:hunter2@h.example", "https://ann:hunter2@h.example?x", "ftp://:hunter2@h.example"]
+            ["https://ann:hunter2@h.example", "ftp://:hunter2@h.example", "https://hunter2@h.example?x"]
         {
             let message = Endpoint::parse(root).unwrap_err().message;
-            assert!(message.contains("…@h.example") && !message.contains("hunter2"), "{message}");
+            assert!(message.contains("got \"…@h.example") && !message.contains("hunter2"), "{message}");
+        }
+        for root in [
+            "https://h.example/?sig=abc@hunter2",
+            "https://h.example?user=ann@x&key=hunter2",
+            "https://h.example/#t@hunter2",
+            "ftp://ann:hunter2?b@h.example",
+        ] {
+            let message = Endpoint::parse(root).unwrap_err().message;
+            assert!(message.ends_with("got \"…\""), "{message}");
         }
     }
 
