@@ -222,7 +222,10 @@ impl Driver {
                 Some(error) => Input::StepFailed(error),
                 None => Input::SignedIn,
             },
-            TokenOutcome::NoResponse(reason) => Input::Unreachable(reason),
+            TokenOutcome::NoResponse(reason, thrown) => {
+                self.thrown = thrown;
+                Input::Unreachable(reason)
+            }
             TokenOutcome::RetryAfter(until) => Input::TokenSourceBusy(until),
         })
     }

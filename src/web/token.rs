@@ -49,8 +49,8 @@ struct CachedToken {
 pub enum TokenOutcome {
     /// A token.
     Token(String),
-    /// The source could not reach its authority.
-    NoResponse(NoResponse),
+    /// The source could not reach its authority, and threw this value.
+    NoResponse(NoResponse, JsValue),
     /// The source asks to be called again, not before this instant. The instant is now if the
     /// source names none.
     RetryAfter(Instant),
@@ -306,10 +306,10 @@ fn classify(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOu
         ));
     }
     if is_offline() {
-        return Ok(TokenOutcome::NoResponse(NoResponse::Offline));
+        return Ok(TokenOutcome::NoResponse(NoResponse::Offline, cause));
     }
     if error.is_network_failure() {
-        return Ok(TokenOutcome::NoResponse(NoResponse::Network));
+        return Ok(TokenOutcome::NoResponse(NoResponse::Network, cause));
     }
     let reason = reason_of(&error);
     // deltalink/auth reports a refusal that an administrator has to resolve like this.

@@ -384,13 +384,15 @@ test("a network error of the token source is retried, another error ends the rou
     assert.deepEqual([refused.code, refused.cause], ["unauthorized", error]);
     await client.close();
   }
+  const cause = new TypeError("fetch failed");
   const client = await open(world, {
     retry: { ...quick, attempts: 2 },
-    token: () => Promise.reject(new TypeError("fetch failed")),
+    token: () => Promise.reject(cause),
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "network",
     message: /^the token source got no response/,
+    cause,
   });
   await client.close();
 });
