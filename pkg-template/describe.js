@@ -64,29 +64,26 @@ export function describe(status, { now = Date.now(), sentences, locale = "en" } 
   const isWaiting = isWaitingStatus(status);
   const isOffline = isWaiting && waitReason === "offline";
   const isFailure = phase === "failed" || phase === "needs-auth" || isOffline;
+  const age = lastSyncedAt && floored(Math.max(0, Number(now) - Number(lastSyncedAt)), isFailure);
   const retryAt = nextRoundAt ? undefined : error?.retryAt;
   /** @type {SentenceValues} */
   const values = {
-    since: lastSyncedAt && age(relative, Math.max(0, Number(now) - Number(lastSyncedAt)), isFailure),
+    since: age === undefined ? undefined : span(relative, -age),
     until: future(isWaiting ? waitUntil : retryAt),
     next: future(nextRoundAt),
     items: progress?.items ? new Intl.NumberFormat(locale).format(progress.items) : undefined,
   };
   const templateOf = (name) => sentences?.[name] ?? english[name];
-  const sentenceFor = (name, values) => {
+  const sentenceFor = (name) => {
     const template = templateOf(name);
     return typeof template === "function" ? template(values) : fill(template, values);
   };
   // Later versions of the package may add phases, reasons and codes.
-  const parts = [
-    sentenceFor(
-      namesOf(status).find((name) => templateOf(name) !== undefined),
-      values,
-    ),
-  ];
+  const parts = [sentenceFor(namesOf(status).find((name) => templateOf(name) !== undefined))];
   if (isFailure) {
-    if (values.since) parts.push(sentenceFor("last", values));
-    if (values.next) parts.push(sentenceFor("next", values));
+    // "Last successful update: now." would be read as if the update had succeeded.
+    if (age) parts.push(sentenceFor("last"));
+    if (values.next) parts.push(sentenceFor("next"));
   }
   return parts.filter(Boolean).join(" ");
 }
@@ -152,14 +149,12 @@ function fill(sentence, values) {
 }
 
 /**
- * Returns an age in words, such as "5 minutes ago". Below a minute it is "now". Beside a failure,
- * that would be read as if the update had succeeded: there it is in steps of 10 seconds, and
- * nothing below 10 seconds.
+ * Rounds an age down: to minutes, or beside a failure to 10 seconds if it is below a minute. In
+ * milliseconds.
  */
-function age(relative, ms, isFailure) {
-  const step = isFailure && ms < MINUTE ? 10 * SECOND : MINUTE;
-  if (isFailure && ms < step) return undefined;
-  return span(relative, -Math.floor(ms / step) * step);
+function floored(age, isFailure) {
+  const step = isFailure && age < MINUTE ? 10 * SECOND : MINUTE;
+  return Math.floor(age / step) * step;
 }
 
 /** Returns a span from now in words, such as "in 5 seconds". It begins with whole seconds. */

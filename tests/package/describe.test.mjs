@@ -166,6 +166,11 @@ test("every sentence can be replaced, by a text or a function, in another langua
     say({ ...failed("offline"), nextRoundAt: at(60) }, options),
     "Offline. Next attempt in 1 Minute.",
   );
+  const own = { sentences: { "failed-network": "Not reached. The list is as of {since}." } };
+  assert.equal(
+    say({ ...failed("network"), lastSyncedAt: at(-5) }, own),
+    "Not reached. The list is as of now.",
+  );
   const replaced = Object.fromEntries(Object.keys(english).map((name) => [name, `<${name}>`]));
   const everywhere = { ...failed("quota"), lastSyncedAt, nextRoundAt: at(60) };
   assert.equal(say(everywhere, { sentences: replaced }), "<failed-quota> <last> <next>");
